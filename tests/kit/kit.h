@@ -2,16 +2,16 @@
 /*
  * kit -- the verbs of the C tests, on top of cmocka.
  *
- *     static void lease_ends_when_call_ends(void **state) { (void)state; passes(lease_open(&l, kit_why())); …
- * } KIT_MAIN(cmocka_unit_test(lease_ends_when_call_ends))
+ *     static void lease_ends_when_call_ends(void **state)
+ *     {
+ *         passes(lease_open(&lease, kit_why()));
+ *     }
+ *     KIT_MAIN(cmocka_unit_test(lease_ends_when_call_ends))
  *
  * KIT_MAIN runs a program with no environment but PATH and the sanitizers' options, a folder of its own that
  * is removed at the end, and fails it when a descriptor is left open.
  */
-#include "core/base/bytes.h"
-#include "core/base/json.h"
-#include "core/base/loop.h"
-#include "core/base/why.h"
+#include <stdbool.h>
 
 /* cmocka.h needs the four before it. */
 /* clang-format off */
@@ -26,13 +26,6 @@
 #include "core/base/json.h"
 #include "core/base/loop.h"
 #include "core/base/why.h"
-
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #define KIT_MAIN(...)                                                                                        \
     int main(void)                                                                                           \
