@@ -15,7 +15,7 @@ test: all ## all tests, or T=name (part of a test's name), L=layers (unit contra
 check: ## everything CI runs: the tests, then style, analysers, sanitizers, conformance, fuzzing
 	tools/check
 conformance: all ## the protocol's own suite through the hub, cells A B C D
-	"$$(tools/node)" tests/conformance/run.mjs $(CELLS)
+	build/$(PRESET)/reaper "$$(tools/node)" tests/conformance/run.mjs $(CELLS)
 bench: build/release/build.ninja ## measure the release build; writes build/bench.json
 	cmake --build build/release -j $(JOBS) --target trunkline --target bench
 	"$$(tools/node)" bench/run.mjs
