@@ -2,10 +2,10 @@
 #include "core/rpc/scan.h"
 
 /*
- * Two parsers may disagree about an object with the same key twice, so requests that have one are refused: policy
- * must see what the server will see. Keys are compared as they read, not as they are spelled: "a" is "\u0061".
- * Few keys are compared by pairs, many through a hash set. The hash is salted, so that a peer cannot choose keys that
- * collide.
+ * Two parsers may disagree about an object with the same key twice, so requests that have one are refused:
+ * policy must see what the server will see. Keys are compared as they read, not as they are spelled: "a" is
+ * "\u0061". Few keys are compared by pairs, many through a hash set. The hash is salted, so that a peer
+ * cannot choose keys that collide.
  */
 
 enum { KEYS_BY_PAIRS = 8 };

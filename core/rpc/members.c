@@ -1,9 +1,9 @@
-#include <endian.h>
-#include <stdlib.h>
-
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "core/rpc/scan.h"
+
+#include <endian.h>
+#include <stdlib.h>
 
 /* Looking into values that a scan has already found valid. Bounds are kept all the same. */
 
@@ -99,7 +99,13 @@ static void add_character(struct buf *out, uint32_t c)
 /* `p` is at a backslash; how many bytes it takes, or -1. */
 static int add_escape(struct buf *out, const char *p, const char *end)
 {
-    static const char plain[][2] = {{'b', '\b'}, {'f', '\f'}, {'n', '\n'}, {'r', '\r'}, {'t', '\t'}};
+    static const char plain[][2] = {
+        {'b', '\b'},
+        {'f', '\f'},
+        {'n', '\n'},
+        {'r', '\r'},
+        {'t', '\t'}
+    };
 
     if (end - p < 2)
         return -1;

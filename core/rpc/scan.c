@@ -1,15 +1,15 @@
 #include "core/rpc/scan.h"
 
-#include <assert.h>
-#include <endian.h>
-
 #include "core/base/id.h"
 #include "core/base/mem.h"
 
+#include <assert.h>
+#include <endian.h>
+
 /*
- * The loop in scan_go takes one step per token. Strings, which are most of any message, are run through eight bytes
- * at a time; numbers by a small table, so that they too can stop anywhere. A step that runs out of bytes leaves `at`
- * at the first byte it has not used up and says MORE: the next call goes on there.
+ * The loop in scan_go takes one step per token. Strings, which are most of any message, are run through eight
+ * bytes at a time; numbers by a small table, so that they too can stop anywhere. A step that runs out of
+ * bytes leaves `at` at the first byte it has not used up and says MORE: the next call goes on there.
  */
 
 enum { GO = -1 }; /* besides the outcomes of envelope_scan: take the next step */
@@ -185,16 +185,16 @@ enum { N_NONE, N_MINUS, N_ZERO, N_WHOLE, N_DOT, N_FRACTION, N_E, N_SIGN, N_EXPON
 enum { C_ZERO, C_DIGIT, C_DOT, C_E, C_PLUS, C_MINUS, C_KINDS };
 
 static const unsigned char number_next[N_STATES][C_KINDS] = {
-    /*              0           1-9         .      e    +       -      */
-    [N_NONE] = {N_ZERO, N_WHOLE, 0, 0, 0, N_MINUS},
-    [N_MINUS] = {N_ZERO, N_WHOLE, 0, 0, 0, 0},
-    [N_ZERO] = {0, 0, N_DOT, N_E, 0, 0},
-    [N_WHOLE] = {N_WHOLE, N_WHOLE, N_DOT, N_E, 0, 0},
-    [N_DOT] = {N_FRACTION, N_FRACTION, 0, 0, 0, 0},
-    [N_FRACTION] = {N_FRACTION, N_FRACTION, 0, N_E, 0, 0},
-    [N_E] = {N_EXPONENT, N_EXPONENT, 0, 0, N_SIGN, N_SIGN},
-    [N_SIGN] = {N_EXPONENT, N_EXPONENT, 0, 0, 0, 0},
-    [N_EXPONENT] = {N_EXPONENT, N_EXPONENT, 0, 0, 0, 0},
+  /*              0           1-9         .      e    +       -      */
+    [N_NONE] = {N_ZERO,     N_WHOLE,    0,     0,   0,      N_MINUS},
+    [N_MINUS] = {N_ZERO,     N_WHOLE,    0,     0,   0,      0      },
+    [N_ZERO] = {0,          0,          N_DOT, N_E, 0,      0      },
+    [N_WHOLE] = {N_WHOLE,    N_WHOLE,    N_DOT, N_E, 0,      0      },
+    [N_DOT] = {N_FRACTION, N_FRACTION, 0,     0,   0,      0      },
+    [N_FRACTION] = {N_FRACTION, N_FRACTION, 0,     N_E, 0,      0      },
+    [N_E] = {N_EXPONENT, N_EXPONENT, 0,     0,   N_SIGN, N_SIGN },
+    [N_SIGN] = {N_EXPONENT, N_EXPONENT, 0,     0,   0,      0      },
+    [N_EXPONENT] = {N_EXPONENT, N_EXPONENT, 0,     0,   0,      0      },
 };
 
 static inline int number_kind(unsigned char c)
@@ -230,8 +230,8 @@ static int number_go(struct scanner *s, struct bytes t, bool is_whole)
     }
     if (s->at == t.n && !is_whole)
         return ENVELOPE_MORE;
-    bool is_complete = s->number_state == N_ZERO || s->number_state == N_WHOLE || s->number_state == N_FRACTION ||
-                       s->number_state == N_EXPONENT;
+    bool is_complete = s->number_state == N_ZERO || s->number_state == N_WHOLE ||
+                       s->number_state == N_FRACTION || s->number_state == N_EXPONENT;
     return is_complete ? 0 : ENVELOPE_INVALID;
 }
 
@@ -256,8 +256,12 @@ static enum top_name top_name(struct bytes key)
         struct bytes text;
         enum top_name name;
     } names[] = {
-        {{"jsonrpc", 7}, TOP_JSONRPC}, {{"id", 2}, TOP_ID},         {{"method", 6}, TOP_METHOD},
-        {{"params", 6}, TOP_PARAMS},   {{"result", 6}, TOP_RESULT}, {{"error", 5}, TOP_ERROR},
+        {{"jsonrpc", 7}, TOP_JSONRPC},
+        {{"id", 2},      TOP_ID     },
+        {{"method", 6},  TOP_METHOD },
+        {{"params", 6},  TOP_PARAMS },
+        {{"result", 6},  TOP_RESULT },
+        {{"error", 5},   TOP_ERROR  },
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -331,7 +335,8 @@ static enum scan_role role_of(const struct envelope *e, struct bytes t, bool is_
     return ROLE_NONE;
 }
 
-static int note_limit(const struct scanner *s, const struct slot *slot, struct bytes t, size_t n, struct why *why)
+static int note_limit(const struct scanner *s, const struct slot *slot, struct bytes t, size_t n,
+                      struct why *why)
 {
     enum scan_role role = (enum scan_role)s->frames[s->depth].role;
     const char *name = NULL;
@@ -425,7 +430,8 @@ static int container_begins(struct envelope *e, struct bytes t, bool is_object, 
     struct scanner *s = e->scanner;
 
     if (s->depth >= s->limits.depth)
-        return why_set(why, ENVELOPE_LIMIT, "limit 'depth': at most %zu, seen %zu", s->limits.depth, s->depth + 1);
+        return why_set(why, ENVELOPE_LIMIT, "limit 'depth': at most %zu, seen %zu", s->limits.depth,
+                       s->depth + 1);
     enum scan_role role = role_of(e, t, is_object);
     s->at++;
     s->depth++;

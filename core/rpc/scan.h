@@ -2,9 +2,9 @@
 /*
  * scan -- the machine behind envelope: JSON's grammar over bytes that may still be arriving.
  *
- * A stack of frames instead of recursion, one byte class at a time, and a position that only moves forward: what was
- * looked at is never looked at again, so a line of 64 MiB that comes in small pieces costs one pass. Positions are
- * offsets, because the caller's buffer moves while it grows. Private to core/rpc/envelope.c.
+ * A stack of frames instead of recursion, one byte class at a time, and a position that only moves forward:
+ * what was looked at is never looked at again, so a line of 64 MiB that comes in small pieces costs one pass.
+ * Positions are offsets, because the caller's buffer moves while it grows. Private to core/rpc/envelope.c.
  */
 #include "core/rpc/envelope.h"
 

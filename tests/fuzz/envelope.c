@@ -1,12 +1,12 @@
 /*
- * The envelope scanner: what it says must not depend on how the bytes arrive, and whether a text is JSON must be what
- * jansson says, apart from the few things jansson is known to refuse.
+ * The envelope scanner: what it says must not depend on how the bytes arrive, and whether a text is JSON must
+ * be what jansson says, apart from the few things jansson is known to refuse.
  */
+#include "core/rpc/envelope.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "core/rpc/envelope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,7 +23,8 @@ static bool same_place(struct bytes a, struct bytes in_a, struct bytes b, struct
     return a.n == b.n && (!a.p || !b.p ? a.p == b.p : a.p - in_a.p == b.p - in_b.p);
 }
 
-static void must_agree(const struct envelope *a, struct bytes in_a, const struct envelope *b, struct bytes in_b)
+static void must_agree(const struct envelope *a, struct bytes in_a, const struct envelope *b,
+                       struct bytes in_b)
 {
     must(a->kind == b->kind && a->fault == b->fault && a->has_jsonrpc == b->has_jsonrpc, "kind");
     must(same_place(a->id.value, in_a, b->id.value, in_b), "id");
@@ -73,7 +74,8 @@ static bool has_surrogate(struct bytes t)
 static void compare(int verdict, struct bytes text)
 {
     json_error_t error;
-    json_t *tree = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+    json_t *tree =
+        json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
 
     json_decref(tree);
     if (verdict == ENVELOPE_LIMIT)
@@ -84,8 +86,8 @@ static void compare(int verdict, struct bytes text)
         return;
     }
     enum json_error_code code = json_error_code(&error);
-    if (code == json_error_numeric_overflow || code == json_error_null_byte_in_key || code == json_error_stack_overflow ||
-        has_surrogate(text))
+    if (code == json_error_numeric_overflow || code == json_error_null_byte_in_key ||
+        code == json_error_stack_overflow || has_surrogate(text))
         return;
     if (code == json_error_duplicate_key)
         must(verdict != 0, "a duplicate was missed");

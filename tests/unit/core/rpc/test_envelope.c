@@ -1,12 +1,11 @@
+#include "core/rpc/envelope.h"
+
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "core/rpc/envelope.h"
 
 static int scan(struct envelope *e, const char *text)
 {
@@ -27,9 +26,11 @@ static void request_is_sliced(void **state)
     (void)state;
     struct envelope *e = envelope_new(NULL);
 
-    assert_int_equal(scan(e, "{\"jsonrpc\": \"2.0\", \"id\":\"a\\u0041\",\"method\":\"tools/call\",\n \"params\":"
-                             "{\"name\":\"x\",\"arguments\":{\"n\": 1.0, \"m\":[-0,1e400]},\"_meta\":{\"k\":{\"v\":[]}}}}"),
-                     0);
+    assert_int_equal(
+        scan(e,
+             "{\"jsonrpc\": \"2.0\", \"id\":\"a\\u0041\",\"method\":\"tools/call\",\n \"params\":"
+             "{\"name\":\"x\",\"arguments\":{\"n\": 1.0, \"m\":[-0,1e400]},\"_meta\":{\"k\":{\"v\":[]}}}}"),
+        0);
     assert_int_equal(e->kind, ENVELOPE_REQUEST);
     assert_true(e->has_jsonrpc);
     assert_bytes(e->id.value, "\"a\\u0041\"");
@@ -51,32 +52,32 @@ static void kinds_are_told_apart(void **state)
         const char *text;
         enum envelope_kind kind;
     } rows[] = {
-        {"{\"method\":\"m\",\"id\":1}", ENVELOPE_REQUEST},
-        {"{\"method\":\"m\",\"id\":-3}", ENVELOPE_REQUEST},
-        {"{\"method\":\"m\"}", ENVELOPE_NOTIFICATION},
-        {"{\"result\":{},\"id\":1}", ENVELOPE_RESULT},
-        {"{\"error\":{\"code\":-1,\"message\":\"x\"},\"id\":null}", ENVELOPE_ERROR},
-        {"{\"error\":{\"code\":-1,\"message\":\"x\"}}", ENVELOPE_ERROR},
-        {"[]", ENVELOPE_BATCH},
-        {" [{},1] ", ENVELOPE_BATCH},
-        {"{}", ENVELOPE_ODD},
-        {"1", ENVELOPE_ODD},
-        {"\"x\"", ENVELOPE_ODD},
-        {"null", ENVELOPE_ODD},
-        {"{\"method\":\"m\",\"id\":null}", ENVELOPE_ODD},
-        {"{\"method\":\"m\",\"id\":1.0}", ENVELOPE_ODD},
-        {"{\"method\":\"m\",\"id\":1e2}", ENVELOPE_ODD},
-        {"{\"method\":\"m\",\"id\":[1]}", ENVELOPE_ODD},
-        {"{\"method\":\"m\",\"id\":true}", ENVELOPE_ODD},
-        {"{\"method\":1,\"id\":1}", ENVELOPE_ODD},
-        {"{\"method\":\"a\\u0062\",\"id\":1}", ENVELOPE_ODD},
-        {"{\"m\\u0065thod\":\"a\",\"id\":1}", ENVELOPE_ODD},
-        {"{\"result\":{}}", ENVELOPE_ODD},
-        {"{\"result\":{},\"id\":null}", ENVELOPE_ODD},
-        {"{\"result\":{},\"id\":1,\"method\":\"m\"}", ENVELOPE_ODD},
-        {"{\"result\":{},\"id\":1,\"error\":{\"code\":1}}", ENVELOPE_ODD},
-        {"{\"error\":7,\"id\":1}", ENVELOPE_ODD},
-        {"{\"error\":{\"code\":\"7\"},\"id\":1}", ENVELOPE_ODD},
+        {"{\"method\":\"m\",\"id\":1}",                             ENVELOPE_REQUEST     },
+        {"{\"method\":\"m\",\"id\":-3}",                            ENVELOPE_REQUEST     },
+        {"{\"method\":\"m\"}",                                      ENVELOPE_NOTIFICATION},
+        {"{\"result\":{},\"id\":1}",                                ENVELOPE_RESULT      },
+        {"{\"error\":{\"code\":-1,\"message\":\"x\"},\"id\":null}", ENVELOPE_ERROR       },
+        {"{\"error\":{\"code\":-1,\"message\":\"x\"}}",             ENVELOPE_ERROR       },
+        {"[]",                                                      ENVELOPE_BATCH       },
+        {" [{},1] ",                                                ENVELOPE_BATCH       },
+        {"{}",                                                      ENVELOPE_ODD         },
+        {"1",                                                       ENVELOPE_ODD         },
+        {"\"x\"",                                                   ENVELOPE_ODD         },
+        {"null",                                                    ENVELOPE_ODD         },
+        {"{\"method\":\"m\",\"id\":null}",                          ENVELOPE_ODD         },
+        {"{\"method\":\"m\",\"id\":1.0}",                           ENVELOPE_ODD         },
+        {"{\"method\":\"m\",\"id\":1e2}",                           ENVELOPE_ODD         },
+        {"{\"method\":\"m\",\"id\":[1]}",                           ENVELOPE_ODD         },
+        {"{\"method\":\"m\",\"id\":true}",                          ENVELOPE_ODD         },
+        {"{\"method\":1,\"id\":1}",                                 ENVELOPE_ODD         },
+        {"{\"method\":\"a\\u0062\",\"id\":1}",                      ENVELOPE_ODD         },
+        {"{\"m\\u0065thod\":\"a\",\"id\":1}",                       ENVELOPE_ODD         },
+        {"{\"result\":{}}",                                         ENVELOPE_ODD         },
+        {"{\"result\":{},\"id\":null}",                             ENVELOPE_ODD         },
+        {"{\"result\":{},\"id\":1,\"method\":\"m\"}",               ENVELOPE_ODD         },
+        {"{\"result\":{},\"id\":1,\"error\":{\"code\":1}}",         ENVELOPE_ODD         },
+        {"{\"error\":7,\"id\":1}",                                  ENVELOPE_ODD         },
+        {"{\"error\":{\"code\":\"7\"},\"id\":1}",                   ENVELOPE_ODD         },
     };
     struct envelope *e = envelope_new(NULL);
 
@@ -93,7 +94,8 @@ static void error_is_sliced(void **state)
     (void)state;
     struct envelope *e = envelope_new(NULL);
 
-    assert_int_equal(scan(e, "{\"id\":4,\"error\":{\"message\":\"no \\\"x\\\"\",\"code\":-32602,\"data\":[1, 2]}}"), 0);
+    assert_int_equal(
+        scan(e, "{\"id\":4,\"error\":{\"message\":\"no \\\"x\\\"\",\"code\":-32602,\"data\":[1, 2]}}"), 0);
     assert_int_equal(e->error_code, -32602);
     assert_bytes(e->error_message, "\"no \\\"x\\\"\"");
     assert_bytes(e->error_data, "[1, 2]");
@@ -105,34 +107,71 @@ static void what_is_no_json_is_refused(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "",         " ",        "{",          "[1,]",     "{\"a\":1,}", "{\"a\"}",    "{\"a\" 1}",   "{a:1}",
-        "[1 2]",    "01",       "-",          "1.",       ".5",         "1e",         "1e+",         "+1",
-        "tru",      "nulll",    "NaN",        "'x'",      "\"a",        "\"\\x\"",    "\"\\u12g4\"", "\"\t\"",
-        "\"\x80\"", "[\"\xC3\"]", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "{}{}", "[}", "{]",
-        "\xEF\xBB\xBF{}", "// x\n{}", "[,1]", "\"\xE0\x80\x80\"", "]", "--1", "{\"a\":}", "\"\x1f\"",
+        "",
+        " ",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "{\"a\"}",
+        "{\"a\" 1}",
+        "{a:1}",
+        "[1 2]",
+        "01",
+        "-",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "+1",
+        "tru",
+        "nulll",
+        "NaN",
+        "'x'",
+        "\"a",
+        "\"\\x\"",
+        "\"\\u12g4\"",
+        "\"\t\"",
+        "\"\x80\"",
+        "[\"\xC3\"]",
+        "\"\xC0\x80\"",
+        "\"\xED\xA0\x80\"",
+        "\"\xF4\x90\x80\x80\"",
+        "{}{}",
+        "[}",
+        "{]",
+        "\xEF\xBB\xBF{}",
+        "// x\n{}",
+        "[,1]",
+        "\"\xE0\x80\x80\"",
+        "]",
+        "--1",
+        "{\"a\":}",
+        "\"\x1f\"",
     };
     struct envelope *e = envelope_new(NULL);
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (scan(e, rows[i]) != ENVELOPE_INVALID || json_is_valid(bytes_of(rows[i])))
             fail_msg("accepted: %s", rows[i]);
-    assert_true(json_is_valid(BYTES("[{\"params\":[true,false,null,-0.5E-7,\"\\ud800\xF0\x9F\x98\x80\x7f\"]}]")));
+    assert_true(
+        json_is_valid(BYTES("[{\"params\":[true,false,null,-0.5E-7,\"\\ud800\xF0\x9F\x98\x80\x7f\"]}]")));
     envelope_free(e);
 }
 
 static void limits_are_named(void **state)
 {
     (void)state;
-    static const struct envelope_limits few = {.depth = 3, .values = 6, .keys = 2, .id = 4, .method = 5, .meta = 9};
+    static const struct envelope_limits few = {
+        .depth = 3, .values = 6, .keys = 2, .id = 4, .method = 5, .meta = 9};
     static const struct {
         const char *text, *name;
     } rows[] = {
-        {"[[[[]]]]", "'depth'"},
-        {"[1,2,3,4,5,6]", "'values'"},
-        {"{\"a\":1,\"b\":2,\"c\":3}", "'keys'"},
-        {"{\"id\":12345}", "'id'"},
-        {"{\"method\":\"abcd\"}", "'method'"},
-        {"{\"params\":{\"_meta\":{\"abc\":12}}}", "'_meta'"},
+        {"[[[[]]]]",                              "'depth'" },
+        {"[1,2,3,4,5,6]",                         "'values'"},
+        {"{\"a\":1,\"b\":2,\"c\":3}",             "'keys'"  },
+        {"{\"id\":12345}",                        "'id'"    },
+        {"{\"method\":\"abcd\"}",                 "'method'"},
+        {"{\"params\":{\"_meta\":{\"abc\":12}}}", "'_meta'" },
     };
     struct envelope *e = envelope_new(&few);
 
@@ -184,8 +223,9 @@ static void duplicates_are_refused_when_asked(void **state)
 static void pieces_agree_with_the_whole(void **state)
 {
     (void)state;
-    static const char text[] = " {\"jsonrpc\":\"2.0\",\"id\":-120,\"result\":{\"a\":[1.5e+7,true,null,{\"k\\n\\u00e9\":\"\xC3\xA9"
-                               "\xF0\x9F\x98\x80\"}],\"_meta\":{\"x\":false}}} \n";
+    static const char text[] =
+        " {\"jsonrpc\":\"2.0\",\"id\":-120,\"result\":{\"a\":[1.5e+7,true,null,{\"k\\n\\u00e9\":\"\xC3\xA9"
+        "\xF0\x9F\x98\x80\"}],\"_meta\":{\"x\":false}}} \n";
     struct envelope *e = envelope_new(NULL);
 
     for (size_t cut = 0; cut < sizeof(text); cut++) {
@@ -226,9 +266,9 @@ static void strings_are_decoded(void **state)
 {
     (void)state;
     static const char *const rows[][2] = {
-        {"\"\"", ""},
-        {"\"a\\/\\\\\\\"b\"", "a/\\\"b"},
-        {"\"\\b\\f\\n\\r\\t\"", "\b\f\n\r\t"},
+        {"\"\"",                             ""                                    },
+        {"\"a\\/\\\\\\\"b\"",                "a/\\\"b"                             },
+        {"\"\\b\\f\\n\\r\\t\"",              "\b\f\n\r\t"                          },
         {"\"\\u00e9\\u20AC\\ud83d\\uDE00\"", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"},
     };
     struct buf out = {0};
@@ -261,9 +301,15 @@ static void whole_numbers_are_read_exactly(void **state)
         int rc;
         int64_t value;
     } rows[] = {
-        {"0", 0, 0},     {"-1", 0, -1},    {"9223372036854775807", 0, INT64_MAX}, {"-9223372036854775808", 0, INT64_MIN},
-        {"1.0", -1, 0},  {"1e3", -1, 0},   {"9223372036854775808", -1, 0},        {"-9223372036854775809", -1, 0},
-        {"99999999999999999999", -1, 0},
+        {"0",                    0,  0        },
+        {"-1",                   0,  -1       },
+        {"9223372036854775807",  0,  INT64_MAX},
+        {"-9223372036854775808", 0,  INT64_MIN},
+        {"1.0",                  -1, 0        },
+        {"1e3",                  -1, 0        },
+        {"9223372036854775808",  -1, 0        },
+        {"-9223372036854775809", -1, 0        },
+        {"99999999999999999999", -1, 0        },
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -279,7 +325,8 @@ static void deeper_objects_are_read(void **state)
     (void)state;
     struct members m = {0};
 
-    assert_int_equal(members_read(&m, BYTES(" { \"a\" : [1,\"]}\"] , \"b\\\"\":{\"c\":\"\\\\\"},\"d\":-1.5e3 } ")), 0);
+    assert_int_equal(
+        members_read(&m, BYTES(" { \"a\" : [1,\"]}\"] , \"b\\\"\":{\"c\":\"\\\\\"},\"d\":-1.5e3 } ")), 0);
     assert_int_equal(m.n, 3);
     assert_bytes(m.p[0].value, "[1,\"]}\"]");
     assert_true(m.p[1].key_has_escapes);
