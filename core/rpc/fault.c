@@ -13,89 +13,98 @@
  * sent. MCP 2026-07-28 basic (-32020 to -32022), transports; JSON-RPC 2.0 §5.1. Our own codes lie outside
  * -32768 to -32000.
  */
+#define ROW(name_, legacy_, modern_, rest_, http_modern_, http_legacy_, exit_, text_, hint_)                 \
+    {                                                                                                        \
+        .name = name_, .legacy = legacy_, .modern = modern_, .http_rest = rest_,                             \
+        .http_modern = http_modern_, .http_legacy = http_legacy_, .exit = exit_, .text = text_,              \
+        .hint = hint_                                                                                        \
+    }
+
 static const struct fault_row rows[FAULT_COUNT] = {
-    [FAULT_NONE] = {"none",                   0,      0,      200, 200, 200, "no fault",                                   NULL,                                             0  },
+    [FAULT_NONE] = ROW("none", 0, 0, 200, 200, 200, 0, "no fault", NULL),
 
-    [FAULT_PARSE] = {"invalid_json",           -32700, -32700, 400, 400, 400, "the message is not JSON",                    NULL,                                             1  },
-    [FAULT_INVALID_REQUEST] = {"invalid_request",        -32600, -32600, 400, 400, 400, "this is no valid request",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_METHOD_NOT_FOUND] = {"method_not_found",       -32601, -32601, 404, 404, 200, "there is no such method",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_INVALID_PARAMS] = {"invalid_params",         -32602, -32602, 422, 200, 200, "the parameters are not valid",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_INTERNAL] = {"internal",               -32603, -32603, 500, 200, 200, "something went wrong inside the hub",
-                    "the hub's log has the details",                                                                                                                         1  },
-    [FAULT_RESOURCE_NOT_FOUND] = {"resource_not_found",     -32002, -32602, 404, 200, 200,
-                    "there is no such resource",                                                                           NULL,                                             1  },
-    [FAULT_HEADER_MISMATCH] = {"header_mismatch",        -32020, -32020, 400, 400, 400,
-                    "a header does not say what the body says",                                                            NULL,                                             1  },
-    [FAULT_MISSING_CAPABILITY] = {"missing_capability",     -32021, -32021, 400, 400, 200,
-                    "the client lacks a capability that this needs",                                                       NULL,                                             1  },
-    [FAULT_VERSION] = {"unsupported_version",    -32022, -32022, 400, 400, 400,
-                    "this protocol version is not served",                                                                 NULL,                                             1  },
+    [FAULT_PARSE] = ROW("invalid_json", -32700, -32700, 400, 400, 400, 1, "the message is not JSON", NULL),
+    [FAULT_INVALID_REQUEST] =
+        ROW("invalid_request", -32600, -32600, 400, 400, 400, 1, "this is no valid request", NULL),
+    [FAULT_METHOD_NOT_FOUND] =
+        ROW("method_not_found", -32601, -32601, 404, 404, 200, 1, "there is no such method", NULL),
+    [FAULT_INVALID_PARAMS] =
+        ROW("invalid_params", -32602, -32602, 422, 200, 200, 1, "the parameters are not valid", NULL),
+    [FAULT_INTERNAL] = ROW("internal", -32603, -32603, 500, 200, 200, 1,
+                           "something went wrong inside the hub", "the hub's log has the details"),
+    [FAULT_RESOURCE_NOT_FOUND] =
+        ROW("resource_not_found", -32002, -32602, 404, 200, 200, 1, "there is no such resource", NULL),
+    [FAULT_HEADER_MISMATCH] = ROW("header_mismatch", -32020, -32020, 400, 400, 400, 1,
+                                  "a header does not say what the body says", NULL),
+    [FAULT_MISSING_CAPABILITY] = ROW("missing_capability", -32021, -32021, 400, 400, 200, 1,
+                                     "the client lacks a capability that this needs", NULL),
+    [FAULT_VERSION] = ROW("unsupported_version", -32022, -32022, 400, 400, 400, 1,
+                          "this protocol version is not served", NULL),
 
-    [FAULT_DENIED] = {"policy_denied",          -31403, -31403, 403, 200, 200, "this is not allowed",
-                    "ask whoever runs the hub",                                                                                                                              7  },
-    [FAULT_QUARANTINED] = {"definition_changed",     -31422, -31422, 409, 200, 200,
-                    "the definition of this tool has changed and waits for a review",                                      "someone has to accept the new definition first", 7  },
-    [FAULT_TOO_LARGE] = {"too_large",              -31413, -31413, 413, 200, 200, "a limit is exceeded",
-                    "the limit named in the data can be raised in the configuration",                                                                                        1  },
-    [FAULT_RATE_LIMITED] = {"rate_limited",           -31429, -31429, 429, 200, 200, "too many calls",
-                    "try again later",                                                                                                                                       1  },
-    [FAULT_QUEUE_FULL] = {"queue_full",             -31429, -31429, 429, 200, 200, "too many calls are waiting already",
-                    "try again later",                                                                                                                                       1  },
-    [FAULT_HELD] = {"held",                   -31423, -31423, 409, 200, 200, "an operator holds this call",                NULL,                                             7  },
-    [FAULT_LOOP] = {"loop",                   -31508, -31508, 508, 200, 200, "calls lead back to themselves",              NULL,                                             1  },
-    [FAULT_UPSTREAM_AUTH] = {"upstream_auth_failed",   -31502, -31502, 502, 200, 200,
-                    "the server refuses our credential",                                                                   "connect it again",                               4  },
-    [FAULT_SERVER_DOWN] = {"server_down",            -31503, -31503, 503, 200, 200, "the server is not available",
-                    "'trunkline server show NAME' tells why",                                                                                                                1  },
-    [FAULT_DEADLINE] = {"deadline_exceeded",      -31504, -31504, 504, 200, 200, "the deadline has passed",                    NULL,
-                    5                                                                                                                                                           },
-    [FAULT_OUTCOME_UNKNOWN] = {"outcome_unknown",        -31599, -31599, 502, 200, 200,
-                    "the server was lost during the call: whether it was done is unknown",                                 "look at the state before trying again",          1  },
-    [FAULT_LEDGER] = {"audit_unavailable",      -31900, -31900, 503, 200, 200, "the ledger cannot be written",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_CANCELLED] = {"cancelled",              -31499, -31499, 409, 200, 200, "the call was cancelled",                     NULL,                                             130},
-    [FAULT_UPSTREAM_ERROR] = {"upstream_error",         -32603, -32603, 502, 200, 200,
-                    "the server answered with an error",                                                                   NULL,                                             1  },
+    [FAULT_DENIED] = ROW("policy_denied", -31403, -31403, 403, 200, 200, 7, "this is not allowed",
+                         "ask whoever runs the hub"),
+    [FAULT_QUARANTINED] = ROW("definition_changed", -31422, -31422, 409, 200, 200, 7,
+                              "the definition of this tool has changed and waits for a review",
+                              "someone has to accept the new definition first"),
+    [FAULT_TOO_LARGE] = ROW("too_large", -31413, -31413, 413, 200, 200, 1, "a limit is exceeded",
+                            "the limit named in the data can be raised in the configuration"),
+    [FAULT_RATE_LIMITED] =
+        ROW("rate_limited", -31429, -31429, 429, 200, 200, 1, "too many calls", "try again later"),
+    [FAULT_QUEUE_FULL] = ROW("queue_full", -31429, -31429, 429, 200, 200, 1,
+                             "too many calls are waiting already", "try again later"),
+    [FAULT_HELD] = ROW("held", -31423, -31423, 409, 200, 200, 7, "an operator holds this call", NULL),
+    [FAULT_LOOP] = ROW("loop", -31508, -31508, 508, 200, 200, 1, "calls lead back to themselves", NULL),
+    [FAULT_UPSTREAM_AUTH] = ROW("upstream_auth_failed", -31502, -31502, 502, 200, 200, 4,
+                                "the server refuses our credential", "connect it again"),
+    [FAULT_SERVER_DOWN] = ROW("server_down", -31503, -31503, 503, 200, 200, 1, "the server is not available",
+                              "'trunkline server show NAME' tells why"),
+    [FAULT_DEADLINE] =
+        ROW("deadline_exceeded", -31504, -31504, 504, 200, 200, 5, "the deadline has passed", NULL),
+    [FAULT_OUTCOME_UNKNOWN] = ROW("outcome_unknown", -31599, -31599, 502, 200, 200, 1,
+                                  "the server was lost during the call: whether it was done is unknown",
+                                  "look at the state before trying again"),
+    [FAULT_LEDGER] =
+        ROW("audit_unavailable", -31900, -31900, 503, 200, 200, 1, "the ledger cannot be written", NULL),
+    [FAULT_CANCELLED] = ROW("cancelled", -31499, -31499, 409, 200, 200, 130, "the call was cancelled", NULL),
+    [FAULT_UPSTREAM_ERROR] =
+        ROW("upstream_error", -32603, -32603, 502, 200, 200, 1, "the server answered with an error", NULL),
 
-    [FAULT_NOT_FOUND] = {"not_found",              0,      0,      404, 404, 404, "there is no such thing here",                NULL,                                             1  },
-    [FAULT_METHOD_NOT_ALLOWED] = {"method_not_allowed",     0,      0,      405, 405, 405,
-                    "this path does not take that method",                                                                 NULL,                                             1  },
-    [FAULT_UNSUPPORTED_MEDIA] = {"unsupported_media_type", 0,      0,      415, 415, 415,
-                    "the body must be application/json",                                                                   NULL,                                             1  },
-    [FAULT_NOT_ACCEPTABLE] = {"not_acceptable",         0,      0,      406, 406, 406,
-                    "no type that is offered here is accepted",                                                            NULL,                                             1  },
-    [FAULT_ORIGIN] = {"origin_refused",         0,      0,      403, 403, 403, "this host or origin is not allowed",
-                    "see listen.hosts and listen.origins in the configuration",                                                                                              7  },
-    [FAULT_VALIDATION] = {"validation_failed",      0,      0,      422, 422, 422, "the body is not what this path takes",
-                    NULL,                                                                                                                                                    2  },
-    [FAULT_WRONG_STATE] = {"wrong_state",            0,      0,      409, 409, 409, "this is not possible in its present state",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_STALE] = {"stale",                  0,      0,      412, 412, 412, "it has changed since it was read",           "read it again",                                  1  },
-    [FAULT_IF_MATCH] = {"if_match_required",      0,      0,      428, 428, 428, "an If-Match header is needed",               NULL,                                             1  },
-    [FAULT_URI_TOO_LONG] = {"uri_too_long",           0,      0,      414, 414, 414, "the address is too long",                    NULL,                                             1  },
-    [FAULT_HEADERS_TOO_LARGE] = {"headers_too_large",      0,      0,      431, 431, 431, "the headers are too large",                  NULL,
-                    1                                                                                                                                                           },
-    [FAULT_LENGTH_REQUIRED] = {"length_required",        0,      0,      411, 411, 411, "the length of the body must be told",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_TIMEOUT] = {"request_timeout",        0,      0,      408, 408, 408, "the request took too long to arrive",        NULL,
-                    5                                                                                                                                                           },
-    [FAULT_NOT_IMPLEMENTED] = {"not_implemented",        0,      0,      501, 501, 501,
-                    "this transfer coding is not understood",                                                              NULL,                                             1  },
-    [FAULT_HTTP_VERSION] = {"http_version",           0,      0,      505, 505, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_UPGRADE_REQUIRED] = {"upgrade_required",       0,      0,      426, 426, 426, "this path speaks WebSocket only",
-                    NULL,                                                                                                                                                    1  },
-    [FAULT_OVERLOADED] = {"overloaded",             0,      0,      503, 503, 503, "too many connections or sessions",
-                    "try again later",                                                                                                                                       1  },
-    [FAULT_DRAINING] = {"draining",               -31503, -31503, 503, 503, 503, "the hub is about to stop",
-                    "try again in a moment",                                                                                                                                 3  },
-    [FAULT_SESSION_NOT_FOUND] = {"session_not_found",      -32600, -32600, 404, 404, 404,
-                    "there is no such session",                                                                            "initialize again",                               1  },
-    [FAULT_OWNED_BY_FILE] = {"owned_by_file",          0,      0,      409, 409, 409,
-                    "it is defined in a file and can only be changed there",                                               NULL,                                             1  },
+    [FAULT_NOT_FOUND] = ROW("not_found", 0, 0, 404, 404, 404, 1, "there is no such thing here", NULL),
+    [FAULT_METHOD_NOT_ALLOWED] =
+        ROW("method_not_allowed", 0, 0, 405, 405, 405, 1, "this path does not take that method", NULL),
+    [FAULT_UNSUPPORTED_MEDIA] =
+        ROW("unsupported_media_type", 0, 0, 415, 415, 415, 1, "the body must be application/json", NULL),
+    [FAULT_NOT_ACCEPTABLE] =
+        ROW("not_acceptable", 0, 0, 406, 406, 406, 1, "no type that is offered here is accepted", NULL),
+    [FAULT_ORIGIN] = ROW("origin_refused", 0, 0, 403, 403, 403, 7, "this host or origin is not allowed",
+                         "see listen.hosts and listen.origins in the configuration"),
+    [FAULT_VALIDATION] =
+        ROW("validation_failed", 0, 0, 422, 422, 422, 2, "the body is not what this path takes", NULL),
+    [FAULT_WRONG_STATE] =
+        ROW("wrong_state", 0, 0, 409, 409, 409, 1, "this is not possible in its present state", NULL),
+    [FAULT_STALE] = ROW("stale", 0, 0, 412, 412, 412, 1, "it has changed since it was read", "read it again"),
+    [FAULT_IF_MATCH] = ROW("if_match_required", 0, 0, 428, 428, 428, 1, "an If-Match header is needed", NULL),
+    [FAULT_URI_TOO_LONG] = ROW("uri_too_long", 0, 0, 414, 414, 414, 1, "the address is too long", NULL),
+    [FAULT_HEADERS_TOO_LARGE] =
+        ROW("headers_too_large", 0, 0, 431, 431, 431, 1, "the headers are too large", NULL),
+    [FAULT_LENGTH_REQUIRED] =
+        ROW("length_required", 0, 0, 411, 411, 411, 1, "the length of the body must be told", NULL),
+    [FAULT_TIMEOUT] =
+        ROW("request_timeout", 0, 0, 408, 408, 408, 5, "the request took too long to arrive", NULL),
+    [FAULT_NOT_IMPLEMENTED] =
+        ROW("not_implemented", 0, 0, 501, 501, 501, 1, "this transfer coding is not understood", NULL),
+    [FAULT_HTTP_VERSION] =
+        ROW("http_version", 0, 0, 505, 505, 505, 1, "only HTTP/1.0 and HTTP/1.1 are spoken here", NULL),
+    [FAULT_UPGRADE_REQUIRED] =
+        ROW("upgrade_required", 0, 0, 426, 426, 426, 1, "this path speaks WebSocket only", NULL),
+    [FAULT_OVERLOADED] =
+        ROW("overloaded", 0, 0, 503, 503, 503, 1, "too many connections or sessions", "try again later"),
+    [FAULT_DRAINING] = ROW("draining", -31503, -31503, 503, 503, 503, 3, "the hub is about to stop",
+                           "try again in a moment"),
+    [FAULT_SESSION_NOT_FOUND] = ROW("session_not_found", -32600, -32600, 404, 404, 404, 1,
+                                    "there is no such session", "initialize again"),
+    [FAULT_OWNED_BY_FILE] = ROW("owned_by_file", 0, 0, 409, 409, 409, 1,
+                                "it is defined in a file and can only be changed there", NULL),
 };
 
 const struct fault_row *fault_row(enum fault fault)
