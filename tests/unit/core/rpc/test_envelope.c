@@ -1,11 +1,14 @@
-#include "core/rpc/envelope.h"
-
-#include <cmocka.h>
+/* cmocka.h needs these before it */
+// clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "core/rpc/envelope.h"
 
 static int scan(struct envelope *e, const char *text)
 {

@@ -1,11 +1,15 @@
-#include "core/rpc/envelope.h"
-#include "core/rpc/fault.h"
-
-#include <cmocka.h>
+/* cmocka.h needs these before it */
+// clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "core/rpc/envelope.h"
+#include "core/rpc/fault.h"
 
 /* The numbers are promises to every client; they are written down here a second time on purpose. */
 static const struct {
