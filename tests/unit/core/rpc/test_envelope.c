@@ -1,14 +1,7 @@
-/* cmocka.h needs these before it */
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <cmocka.h>
-// clang-format on
-
 #include "core/rpc/envelope.h"
+#include "tests/kit/kit.h"
+
+#include <stdlib.h>
 
 static int scan(struct envelope *e, const char *text)
 {
@@ -358,21 +351,9 @@ static void line_ends_between_tokens_become_spaces(void **state)
     buf_end(&out);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(request_is_sliced),
-        cmocka_unit_test(kinds_are_told_apart),
-        cmocka_unit_test(error_is_sliced),
-        cmocka_unit_test(what_is_no_json_is_refused),
-        cmocka_unit_test(limits_are_named),
-        cmocka_unit_test(duplicates_are_refused_when_asked),
-        cmocka_unit_test(pieces_agree_with_the_whole),
-        cmocka_unit_test(id_is_known_before_the_end),
-        cmocka_unit_test(strings_are_decoded),
-        cmocka_unit_test(whole_numbers_are_read_exactly),
-        cmocka_unit_test(deeper_objects_are_read),
-        cmocka_unit_test(line_ends_between_tokens_become_spaces),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+KIT_MAIN(cmocka_unit_test(request_is_sliced), cmocka_unit_test(kinds_are_told_apart),
+         cmocka_unit_test(error_is_sliced), cmocka_unit_test(what_is_no_json_is_refused),
+         cmocka_unit_test(limits_are_named), cmocka_unit_test(duplicates_are_refused_when_asked),
+         cmocka_unit_test(pieces_agree_with_the_whole), cmocka_unit_test(id_is_known_before_the_end),
+         cmocka_unit_test(strings_are_decoded), cmocka_unit_test(whole_numbers_are_read_exactly),
+         cmocka_unit_test(deeper_objects_are_read), cmocka_unit_test(line_ends_between_tokens_become_spaces))

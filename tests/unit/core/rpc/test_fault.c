@@ -1,15 +1,6 @@
-/* cmocka.h needs these before it */
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <cmocka.h>
-// clang-format on
-
 #include "core/rpc/envelope.h"
 #include "core/rpc/fault.h"
+#include "tests/kit/kit.h"
 
 /* The numbers are promises to every client; they are written down here a second time on purpose. */
 static const struct {
@@ -181,13 +172,7 @@ static void what_does_not_fit_leaves_valid_json(void **state)
     buf_end(&out);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_the_promised_ones),
-        cmocka_unit_test(modern_wire_has_no_reserved_legacy_code),
-        cmocka_unit_test(one_fault_reads_right_on_each_wire),
-        cmocka_unit_test(what_does_not_fit_leaves_valid_json),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+KIT_MAIN(cmocka_unit_test(numbers_are_the_promised_ones),
+         cmocka_unit_test(modern_wire_has_no_reserved_legacy_code),
+         cmocka_unit_test(one_fault_reads_right_on_each_wire),
+         cmocka_unit_test(what_does_not_fit_leaves_valid_json))
