@@ -7,8 +7,19 @@ import process from 'node:process';
 
 const WAIT_MS = 10_000;
 
-// Ends with the test. What it gives: send(object or text), next(test) for the first line yet unseen that fits,
-// exit (promise of the status), end() to close stdin.
+function in_time(promise, what) {
+    let late;
+    const over = new Promise((_done, fail) => {
+        late = setTimeout(
+            () => fail(new assert.AssertionError({ message: `no ${what()} in ${WAIT_MS} ms` })),
+            WAIT_MS,
+        );
+    });
+    return Promise.race([promise, over]).finally(() => clearTimeout(late));
+}
+
+// Ends with the test. What it gives: send(object or text), next(test) for the first line yet unseen that
+// fits, exit() for the status, end() to close stdin.
 export function open_line(t, args, env = {}) {
     const child = spawn(process.execPath, args, {
         env: { PATH: process.env.PATH, ...env },
@@ -25,27 +36,24 @@ export function open_line(t, args, env = {}) {
         unseen.push(text);
         look();
     });
+    const found = (fits) =>
+        new Promise((done) => {
+            look = () => {
+                const at = unseen.findIndex(fits);
+                if (at >= 0) {
+                    look = () => {};
+                    done(unseen.splice(at, 1)[0]);
+                }
+            };
+            look();
+        });
     return {
         pid: child.pid,
-        exit,
         unseen,
+        exit: () => in_time(exit, () => 'exit'),
         end: () => child.stdin.end(),
         send: (what) => child.stdin.write(`${typeof what === 'string' ? what : JSON.stringify(what)}\n`),
-        next: (fits, what = 'a line') =>
-            new Promise((done, fail) => {
-                const late = setTimeout(() => {
-                    fail(new assert.AssertionError({ message: `no ${what} in ${WAIT_MS} ms; unseen: ${unseen}` }));
-                }, WAIT_MS);
-                look = () => {
-                    const at = unseen.findIndex(fits);
-                    if (at >= 0) {
-                        clearTimeout(late);
-                        look = () => {};
-                        done(unseen.splice(at, 1)[0]);
-                    }
-                };
-                look();
-            }),
+        next: (fits, what = 'such line') => in_time(found(fits), () => `${what} (unseen: ${unseen})`),
     };
 }
 

@@ -3,8 +3,8 @@
 //
 //   rename.mjs --url http://127.0.0.1:PORT [--prefix bed__] [--reverse]     prints its own port
 //
-// Adds the prefix to tool and prompt names that go up (bodies and Mcp-Name), strips it from those that come down
-// (JSON and event streams). Everything else passes as it is: Host, Origin and other headers, ids, all statuses.
+// Adds the prefix to tool and prompt names that go up (bodies and Mcp-Name), strips it from those that come
+// down (JSON and event streams). Everything else passes as it is: Host, Origin, other headers, ids, statuses.
 // --reverse does the opposite, to stand in for an aggregating hub before a bare server.
 import { once } from 'node:events';
 import { Agent, createServer, request as http_request } from 'node:http';
@@ -39,7 +39,10 @@ function renamed_answer(message, rename) {
     const { result } = message ?? {};
     for (const list of ['tools', 'prompts']) {
         if (Array.isArray(result?.[list])) {
-            return { ...message, result: { ...result, [list]: result[list].map((item) => with_name(item, rename)) } };
+            return {
+                ...message,
+                result: { ...result, [list]: result[list].map((item) => with_name(item, rename)) },
+            };
         }
     }
     return message;
@@ -53,7 +56,9 @@ function renamed_text(text, change, rename) {
     } catch {
         return text;
     }
-    const changed = Array.isArray(message) ? message.map((one) => change(one, rename)) : change(message, rename);
+    const changed = Array.isArray(message)
+        ? message.map((one) => change(one, rename))
+        : change(message, rename);
     return changed === message ? text : JSON.stringify(changed);
 }
 
@@ -91,7 +96,9 @@ function passed_headers(raw, change = (_name, value) => value) {
 
 function renamed_event(event, rename) {
     const lines = event.split(/\r?\n/);
-    const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).replace(/^ /, ''));
+    const data = lines
+        .filter((line) => line.startsWith('data:'))
+        .map((line) => line.slice(5).replace(/^ /, ''));
     const text = data.join('\n');
     const changed = renamed_text(text, renamed_answer, rename);
     if (changed === text) {
@@ -107,7 +114,7 @@ function event_stream(rename) {
     return new Transform({
         transform(chunk, _encoding, done) {
             rest += decoder.decode(chunk, { stream: true });
-            for (let end; (end = /\r?\n\r?\n/.exec(rest)) !== null; ) {
+            for (let end; (end = /\r?\n\r?\n/.exec(rest)) !== null;) {
                 this.push(`${renamed_event(rest.slice(0, end.index), rename)}\n\n`);
                 rest = rest.slice(end.index + end[0].length);
             }
@@ -151,7 +158,12 @@ function proxy({ upstream, up, down, agent }) {
         if (sent !== '' || req.method === 'POST') {
             headers.push('Content-Length', String(Buffer.byteLength(sent)));
         }
-        const going = http_request(new URL(req.url, upstream), { method: req.method, headers, setHost: false, agent });
+        const going = http_request(new URL(req.url, upstream), {
+            method: req.method,
+            headers,
+            setHost: false,
+            agent,
+        });
         const failed = () => (res.headersSent ? res.destroy() : res.writeHead(502).end());
         going.on('response', (answer) => {
             answer.on('error', failed);
@@ -193,7 +205,11 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
             reverse: { type: 'boolean', default: false },
         },
     });
-    const { base } = await start_rename({ upstream: values.url, prefix: values.prefix, reverse: values.reverse });
+    const { base } = await start_rename({
+        upstream: values.url,
+        prefix: values.prefix,
+        reverse: values.reverse,
+    });
     process.stdout.write(`${new URL(base).port}\n`);
     for (const signal of ['SIGTERM', 'SIGINT']) {
         process.once(signal, () => process.exit(0));

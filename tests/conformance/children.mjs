@@ -1,10 +1,10 @@
-// children -- the processes of a run: started in groups of their own, ended by pid, with all that came of them.
+// children -- the processes of a run: each in a group of its own, ended by pid, with all that came of it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises'; // timer: until() below, and the stop's last resort
 
 const STOP_MS = 10_000;
 const GONE_MS = 5_000; // the hub's promise: what it started is gone this long after it, at the latest
@@ -42,7 +42,7 @@ function parents() {
 function descendants(pid) {
     const rows = parents();
     const found = [];
-    for (let next = [pid]; next.length > 0; ) {
+    for (let next = [pid]; next.length > 0;) {
         const children = rows.filter((row) => next.includes(row.parent));
         found.push(...children);
         next = children.map((row) => row.pid);
@@ -53,7 +53,9 @@ function descendants(pid) {
 // The same process, not another that was given its number.
 function alive(noted) {
     const rows = parents();
-    return noted.filter(({ pid, born }) => rows.some((row) => row.pid === pid && row.born === born && !row.dead));
+    return noted.filter(({ pid, born }) =>
+        rows.some((row) => row.pid === pid && row.born === born && !row.dead),
+    );
 }
 
 function kill(pid, signal) {
@@ -78,9 +80,10 @@ function command_of(pid) {
 
 export function make_children() {
     const started = [];
+    const stops = new Map(); // child -> promise: an interrupt may come while the run is stopping it already
+    let closed = false;
 
-    // Ends the child, then tells what it left behind (and ends that as well).
-    async function stop(child) {
+    async function stop_once(child) {
         const noted = descendants(child.pid);
         if (!ended(child)) {
             const exit = once(child, 'exit');
@@ -94,16 +97,28 @@ export function make_children() {
                 await exit;
             }
         }
-        started.splice(started.indexOf(child), 1);
         await until('its children to end', GONE_MS, () => alive(noted).length === 0).catch(() => {});
         const left = alive(noted).map(({ pid }) => ({ pid, command: command_of(pid) }));
         left.forEach(({ pid }) => kill(pid, 'SIGKILL'));
+        await until('them to end by force', GONE_MS, () => alive(noted).length === 0);
+        started.splice(started.indexOf(child), 1);
         return left;
+    }
+
+    // Ends the child, then tells what it left behind (and ends that as well).
+    function stop(child) {
+        if (!stops.has(child)) {
+            stops.set(child, stop_once(child));
+        }
+        return stops.get(child);
     }
 
     return {
         // log: path for stderr, and for stdout too unless the first line of it is wanted
         start(command, args, { log, env = process.env, stdout = 'log' }) {
+            if (closed) {
+                throw new Error('the run was interrupted');
+            }
             const fd = openSync(log, 'a');
             const stdio = ['ignore', stdout === 'log' ? fd : 'pipe', fd];
             const child = spawn(command, args, { detached: true, env, stdio });
@@ -134,6 +149,11 @@ export function make_children() {
             while (started.length > 0) {
                 await stop(started.at(-1));
             }
+        },
+        // For good: nothing more is started
+        close() {
+            closed = true;
+            return this.stop_all();
         },
     };
 }

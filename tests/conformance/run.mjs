@@ -3,8 +3,8 @@
 //
 //   run.mjs [A] [B] [C] [D] [--aggregated] [--direct]     cells: A B C unless told
 //
-// --aggregated goes by /mcp and the renaming proxy, else /mcp/bed; --direct leaves the hub out (does the fixture
-// itself conform?). TRUNKLINE_BIN names the program, REPORT_DIR where logs and check files go.
+// --aggregated goes by /mcp and the renaming proxy, else /mcp/bed; --direct leaves the hub out (does the
+// fixture itself conform?). TRUNKLINE_BIN names the program, REPORT_DIR where logs and check files go.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -53,7 +53,9 @@ function faults_of({ bar, excuses }, result, left) {
         faults.push(`${passed.length} passed, the bar is ${bar}`);
     }
     if (status !== 0 && surprising.length === 0) {
-        faults.push(excuses === undefined ? `the suite ended with ${status}` : `an excuse is stale, see ${excuses}`);
+        faults.push(
+            excuses === undefined ? `the suite ended with ${status}` : `an excuse is stale, see ${excuses}`,
+        );
     }
     return faults.length > 0 ? [...faults, `log: ${log}`] : faults;
 }
@@ -71,7 +73,8 @@ async function run_cell(children, cell, { aggregated, direct, report }) {
     });
     const left = await target.close();
     console.log(
-        `conformance ${cell} ${kind} ${revision} ${result.passed.length}/${result.scored.length}${direct ? ' (direct)' : ''}`,
+        `conformance ${cell} ${kind} ${revision} ${result.passed.length}/${result.scored.length}` +
+            (direct ? ' (direct)' : ''),
     );
     const faults = faults_of(CELLS[cell], result, left);
     faults.forEach((fault) => console.log(`  ${fault}`));
@@ -105,7 +108,7 @@ async function main() {
         ['SIGINT', 130],
         ['SIGTERM', 143],
     ]) {
-        process.once(signal, () => children.stop_all().finally(() => process.exit(status)));
+        process.once(signal, () => children.close().finally(() => process.exit(status)));
     }
     const { passed, failed, skipped, good } = await run_all(children, settings);
     console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);

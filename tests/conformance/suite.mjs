@@ -49,7 +49,11 @@ export async function run_suite(children, { url, revision, out, excuses }) {
     const log = `${out}/suite.log`;
     const main = fileURLToPath(new URL('dist/index.js', SUITE));
     const args = [main, 'server', '--url', url, '--requirements', revision, '-o', `${out}/checks`];
-    const child = children.start(NODE, excuses === undefined ? args : [...args, '--expected-failures', excuses], { log });
+    const child = children.start(
+        NODE,
+        excuses === undefined ? args : [...args, '--expected-failures', excuses],
+        { log },
+    );
     const [status] = await Promise.race([once(child, 'exit'), child.failed]);
     await children.stop(child);
 
@@ -58,6 +62,7 @@ export async function run_suite(children, { url, revision, out, excuses }) {
     // A scenario that did not run has not passed: the suite may die half-way.
     const passed = scored.filter((name) => seen.get(name) === true);
     const failed = scored.filter((name) => !passed.includes(name));
-    const excused = excuses === undefined ? [] : failed.filter((name) => expected_failures(excuses).includes(name));
+    const excused =
+        excuses === undefined ? [] : failed.filter((name) => expected_failures(excuses).includes(name));
     return { scored, passed, failed, excused, status, log };
 }

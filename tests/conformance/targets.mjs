@@ -76,10 +76,17 @@ async function start_hub(children, { era, out }) {
     rmSync(out, { recursive: true, force: true });
     mkdirSync(state, { recursive: true, mode: 0o700 });
     const servers = { bed: { command: NODE, args: [FIXTURE, '--stdio'], env: { ERA: era } } };
-    writeFileSync(config, JSON.stringify({ listen: ['127.0.0.1:0'], auth: { loopback: 'open' }, servers }, null, 4));
-    const hub = children.start(process.env.TRUNKLINE_BIN ?? TRUNKLINE, ['up', '--config', config, '--state', state], {
-        log,
-    });
+    writeFileSync(
+        config,
+        JSON.stringify({ listen: ['127.0.0.1:0'], auth: { loopback: 'open' }, servers }, null, 4),
+    );
+    const hub = children.start(
+        process.env.TRUNKLINE_BIN ?? TRUNKLINE,
+        ['up', '--config', config, '--state', state],
+        {
+            log,
+        },
+    );
     try {
         return { child: hub, base: await Promise.race([hub_is_ready(hub, state), hub.failed]) };
     } catch (error) {

@@ -15,7 +15,10 @@ test('the v1 client lists, pages and calls an old server', async (t) => {
     await client.connect(new StdioClientTransport({ command: process.execPath, args: [SERVER] }));
     const first = await client.listTools();
     const second = await client.listTools({ cursor: first.nextCursor });
-    assert.deepEqual([...first.tools, ...second.tools].map((tool) => tool.name), ['echo', 'add', 'fail']);
+    assert.deepEqual(
+        [...first.tools, ...second.tools].map((tool) => tool.name),
+        ['echo', 'add', 'fail'],
+    );
     assert.equal(second.nextCursor, undefined);
     assert.equal((await client.callTool({ name: 'add', arguments: { a: 2, b: 3 } })).content[0].text, '5');
     assert.equal((await client.callTool({ name: 'fail' })).isError, true);
@@ -26,5 +29,5 @@ test('the v1 client lists, pages and calls an old server', async (t) => {
 test('an old server ends on a modern first message', async (t) => {
     const line = open_line(t, [SERVER]);
     line.send({ jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta: MODERN_META } });
-    assert.equal(await line.exit, 1);
+    assert.equal(await line.exit(), 1);
 });

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // server-2024-11-05 -- a stdio MCP server of the first revision, written without an SDK, as many still are.
 //
-// Knows one version and answers it whatever is asked; ends on anything but `initialize` as the first message (some
-// SDKs do); has no annotations, no titles, no output schemas, no completions; pages its tools two by two.
+// Knows one version and answers it whatever is asked; ends on anything but `initialize` as the first message
+// (some SDKs do); has no annotations, titles, output schemas or completions; pages its tools two by two.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
@@ -13,7 +13,11 @@ const object = (properties) => ({ type: 'object', properties, required: Object.k
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 
 const TOOLS = {
-    echo: { description: 'Says it again', schema: object({ words: { type: 'string' } }), run: ({ words }) => text(words) },
+    echo: {
+        description: 'Says it again',
+        schema: object({ words: { type: 'string' } }),
+        run: ({ words }) => text(words),
+    },
     add: {
         description: 'Adds two numbers',
         schema: object({ a: { type: 'number' }, b: { type: 'number' } }),
