@@ -129,11 +129,10 @@ static void hear_supervisor(struct guardian *g)
 
 static void advance(struct guardian *g)
 {
-    bool is_due = now_ms() >= g->due_ms;
-    if (g->phase == GRACE && is_due)
+    if (g->phase == GRACE && now_ms() >= g->due_ms)
         enter_phase(g, TERM, TERM_MS);
     /* In the namespace orphans are reaped by the keeper, so their end has to be looked for. */
-    if (g->phase == TERM && (is_due || tree_signal(g->proc, getpid(), 0, g->keeper) == 0))
+    if (g->phase == TERM && (now_ms() >= g->due_ms || tree_signal(g->proc, getpid(), 0, g->keeper) == 0))
         enter_phase(g, KILL, 0);
     if (g->phase == KILL)
         end_all(g);

@@ -88,7 +88,9 @@ static int send_config(struct supervisor *s, struct why *why)
     for (size_t i = 0; i < s->listeners.n; i++)
         json_array_append_new(listens, json_pack("{s:s,s:I}", "name", s->listeners.at[i].name, "from",
                                                  (json_int_t)s->listeners.at[i].from));
-    _cleanup_json_ json_t *all = json_pack("{s:O,s:o}", "config", s->config->tree, "listens", listens);
+    /* Without the values of `env`, which may be secrets: the hub starts nothing. */
+    _cleanup_json_ json_t *all =
+        json_pack("{s:o,s:o}", "config", config_public_tree(s->config), "listens", listens);
     _cleanup_free_ char *text = json_text(all);
     _cleanup_fd_ int file = memory_file("config", bytes_of(text), why);
     if (file < 0)
@@ -382,8 +384,11 @@ static enum log_level least_level(const struct config *c)
 
 static void begin_log(const struct config *c)
 {
-    const char *format = c->log_format;
-    log_begin("supervisor", least_level(c), format ? strcmp(format, "json") == 0 : -1);
+    bool is_json = c->log_format && strcmp(c->log_format, "json") == 0;
+    bool is_text = c->log_format && strcmp(c->log_format, "text") == 0;
+    log_begin("supervisor", least_level(c), is_json ? 1 : is_text ? 0 : -1);
+    for (size_t i = 0; i < c->warnings.n; i++)
+        log_warn("config.warning", "why", c->warnings.p[i]);
 }
 
 static void note_fostered(struct supervisor *s)
