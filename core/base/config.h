@@ -2,9 +2,9 @@
 /*
  * config -- the configuration: one table of keys; files, environment, defaults and schema come from it.
  *
- * Files are JSON with comments. Every value knows its origin (file:line:column, environment, default). An unknown
- * key is an error that offers the nearest known one. Loading is all or nothing. Order: flag > TRUNKLINE_<KEY__PATH>
- * > user file > conf.d > main > embedded default. `mcpServers` is read as `servers`.
+ * Files are JSON with comments. Every value knows its origin (file:line:column, environment, default). An
+ * unknown key is an error that offers the nearest known one. Loading is all or nothing. Order: flag >
+ * TRUNKLINE_<KEY__PATH> > user file > conf.d > main > embedded default. `mcpServers` is read as `servers`.
  */
 #include "core/base/arena.h"
 #include "core/base/json.h"
@@ -18,8 +18,9 @@ struct config_listen {
     struct strings_view {
         const char **p;
         size_t n;
-    } hosts, origins;
-    bool is_default;     /* came from the default: a family the kernel lacks is skipped; a taken port moves on */
+    } hosts,
+        origins;     /* p is NULL-ended, NULL when there is none: the gate's own (loopback names) hold then */
+    bool is_default; /* came from the default: a family the kernel lacks is skipped; a taken port moves on */
 };
 
 struct config_env {
@@ -45,13 +46,17 @@ struct config_server {
         int64_t max, window_ms;
     } restart;
     int64_t concurrency, queue;
-    char digest[65]; /* hex SHA-256 of the effective definition: what makes it the same server */
+    char digest[65]; /* hex SHA-256 of the effective definition but for values in `env` (they may be secrets)
+                      */
 };
 
 struct config {
     struct arena *arena;
-    json_t *tree; /* effective values */
-    const char *name, *public_url, *state;
+    json_t *tree; /* effective values, references resolved: values in `env` may be secrets */
+    json_t *origins;
+    struct strings_view warnings; /* "file:3:7: ...": for the log */
+    const char *name, *state;
+    const char *public_url; /* NULL: from the first listener, once it is bound */
     enum config_profile profile;
     struct config_listen *listens;
     size_t listen_count;
@@ -74,10 +79,10 @@ struct config {
 };
 
 struct config_source {
-    const char *main_file;  /* NULL: /etc/trunkline/trunkline.json if there, else the embedded default */
-    const char *state;      /* flag --state, or NULL */
-    const char *workspace;  /* value of ${workspaceFolder}; NULL: current folder */
-    struct bytes embedded;  /* the embedded default */
+    const char *main_file; /* NULL: /etc/trunkline/trunkline.json if there, else the embedded default */
+    const char *state;     /* flag --state, or NULL */
+    const char *workspace; /* value of ${workspaceFolder}; NULL: current folder */
+    struct bytes embedded; /* the embedded default */
 };
 
 /* 0, or -1 with `why` "file:line:column: ...". */
@@ -86,7 +91,13 @@ void config_free(struct config *c);
 const struct config_server *config_find_server(const struct config *c, const char *name);
 /* JSON Schema of the whole configuration. */
 void config_add_schema(struct buf *out);
-/* {"key.path": {"value":…, "origin":"file:3:7"}} for `config show --origin`. */
+/* docs/reference/configuration.md, from the same table. */
+void config_add_reference(struct buf *out);
+/* {"key.path": {"value":…, "origin":"file:3:7"}} for `config show --origin`; values in `env` are "(hidden)".
+ * Yours to decref. */
 json_t *config_origins(const struct config *c);
-/* Read back by another role from what the supervisor wrote for it (config->tree with references resolved). */
+/* A copy of config->tree for people and for roles that start nothing: values in `env` are "". Yours to
+ * decref. */
+json_t *config_public_tree(const struct config *c);
+/* Read back by another role from what the supervisor wrote for it (either tree). */
 int config_from_tree(json_t *tree, struct config **out, struct why *why);
