@@ -151,11 +151,19 @@ int envelope_scan(struct envelope *e, struct bytes text, bool is_whole, struct w
     return rc;
 }
 
-struct bytes envelope_id_so_far(const struct envelope *e, struct bytes text)
+struct envelope_part envelope_so_far(const struct envelope *e, struct bytes text)
 {
-    const struct member *id = &e->scanner->top[TOP_ID];
+    const struct scanner *s = e->scanner;
+    const struct member *id = &s->top[TOP_ID];
+    struct envelope_part part = {0};
 
-    return id->type == JSON_T_NONE ? BYTES_NONE : bytes_placed(id->value, text);
+    if (id->type != JSON_T_NONE)
+        part.id = bytes_placed(id->value, text);
+    else if (s->depth == 1 && s->top_name == TOP_ID)
+        part.id = (struct bytes){text.p, 0};
+    part.has_method = s->top[TOP_METHOD].type != JSON_T_NONE || s->top[TOP_PARAMS].type != JSON_T_NONE ||
+                      (s->depth > 0 && (s->top_name == TOP_PARAMS || s->top_name == TOP_METHOD));
+    return part;
 }
 
 bool json_is_valid(struct bytes text)

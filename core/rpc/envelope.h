@@ -71,8 +71,12 @@ void envelope_begin(struct envelope *e);
  * too). ENVELOPE_MORE: go on with more bytes. ENVELOPE_INVALID: not JSON (or not UTF-8); ENVELOPE_LIMIT: `why` names
  * the limit, its maximum and what was seen; ENVELOPE_DUPLICATE: `why` names the key. */
 int envelope_scan(struct envelope *e, struct bytes text, bool is_whole, struct why *why);
-/* After MORE or LIMIT: the raw id, if it has passed already; for messages that are given up half-way. */
-struct bytes envelope_id_so_far(const struct envelope *e, struct bytes text);
+/* After MORE or LIMIT: what has passed already of a message that is given up half-way. */
+struct envelope_part {
+    bool has_method; /* a request or notification, not an answer */
+    struct bytes id; /* raw; p NULL: not come by yet; empty: too long to be anybody's */
+};
+struct envelope_part envelope_so_far(const struct envelope *e, struct bytes text);
 
 /* The member named `key` (unescaped comparison; keys with escapes never match), the last of several; or NULL. */
 const struct member *members_find(const struct members *m, const char *key);

@@ -57,6 +57,7 @@ void scanner_begin(struct scanner *s)
     s->state = SCAN_VALUE;
     s->at = s->token_at = s->values = s->depth = s->seen_n = 0;
     s->has_escapes = s->top_has_escapes = false;
+    s->verdict.code = 0;
     s->top_name = TOP_OTHER;
     s->frames[0] = (struct frame){0};
     memset(s->top, 0, sizeof(s->top));
@@ -581,12 +582,17 @@ static int steps(struct envelope *e, struct bytes t, bool is_whole, struct why *
 int scan_go(struct envelope *e, struct bytes text, bool is_whole, struct why *why)
 {
     struct scanner *s = e->scanner;
+    int rc = s->verdict.code;
 
-    assert(s->at <= text.n);
-    int rc = steps(e, text, is_whole, why);
-    if (rc == ENVELOPE_MORE && is_whole)
-        return why_set(why, ENVELOPE_INVALID, "not JSON: it ends at byte %zu, too early", text.n);
-    if (rc == ENVELOPE_INVALID)
-        return why_set(why, rc, "not JSON at byte %zu", s->at);
+    if (rc == 0) {
+        assert(s->at <= text.n);
+        rc = steps(e, text, is_whole, &s->verdict);
+        if (rc == ENVELOPE_MORE && is_whole)
+            rc = why_set(&s->verdict, ENVELOPE_INVALID, "not JSON: it ends at byte %zu, too early", text.n);
+        else if (rc == ENVELOPE_INVALID)
+            why_set(&s->verdict, rc, "not JSON at byte %zu", s->at);
+    }
+    if (why && rc != 0 && rc != ENVELOPE_MORE)
+        *why = s->verdict;
     return rc;
 }

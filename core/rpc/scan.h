@@ -52,8 +52,9 @@ struct scanner {
     struct envelope_limits limits;
     bool notes_nothing; /* the grammar alone is wanted */
     enum scan_state state;
-    size_t at;       /* everything before was looked at */
-    size_t token_at; /* where the key, string, number or word in hand began */
+    size_t at;          /* everything before was looked at */
+    struct why verdict; /* a refusal stands, whatever comes after it */
+    size_t token_at;    /* where the key, string, number or word in hand began */
     bool has_escapes;
     unsigned char number_state;
     size_t values, depth;

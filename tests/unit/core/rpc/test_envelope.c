@@ -237,20 +237,27 @@ static void pieces_agree_with_the_whole(void **state)
     envelope_free(e);
 }
 
-static void id_is_known_before_the_end(void **state)
+static struct envelope_part part_of(const char *text)
 {
-    (void)state;
-    struct bytes part = BYTES("{\"id\":17,\"result\":{\"text\":\"aaaa");
     struct envelope *e = envelope_new(NULL);
 
-    envelope_begin(e);
-    assert_int_equal(envelope_scan(e, part, false, NULL), ENVELOPE_MORE);
-    assert_bytes(envelope_id_so_far(e, part), "17");
-    envelope_begin(e);
-    part = BYTES("{\"result\":{\"id\":3,\"text\":\"aaaa");
-    assert_int_equal(envelope_scan(e, part, false, NULL), ENVELOPE_MORE);
-    assert_null(envelope_id_so_far(e, part).p);
+    assert_int_equal(envelope_scan(e, bytes_of(text), false, NULL), ENVELOPE_MORE);
+    struct envelope_part part = envelope_so_far(e, bytes_of(text));
     envelope_free(e);
+    return part;
+}
+
+static void what_has_passed_is_known_before_the_end(void **state)
+{
+    (void)state;
+    struct envelope_part part = part_of("{\"id\":17,\"result\":{\"text\":\"aaaa");
+    assert_bytes(part.id, "17");
+    assert_false(part.has_method);
+    part = part_of("{\"result\":{\"id\":3,\"method\":4,\"text\":\"aaaa");
+    assert_null(part.id.p);
+    assert_false(part.has_method);
+    assert_true(part_of("{\"method\":\"m\",\"params\":{").has_method);
+    assert_true(part_of("{\"params\":{\"a\":[").has_method);
 }
 
 static struct member string_of(const char *text)
@@ -354,6 +361,6 @@ static void line_ends_between_tokens_become_spaces(void **state)
 KIT_MAIN(cmocka_unit_test(request_is_sliced), cmocka_unit_test(kinds_are_told_apart),
          cmocka_unit_test(error_is_sliced), cmocka_unit_test(what_is_no_json_is_refused),
          cmocka_unit_test(limits_are_named), cmocka_unit_test(duplicates_are_refused_when_asked),
-         cmocka_unit_test(pieces_agree_with_the_whole), cmocka_unit_test(id_is_known_before_the_end),
+         cmocka_unit_test(pieces_agree_with_the_whole), cmocka_unit_test(what_has_passed_is_known_before_the_end),
          cmocka_unit_test(strings_are_decoded), cmocka_unit_test(whole_numbers_are_read_exactly),
          cmocka_unit_test(deeper_objects_are_read), cmocka_unit_test(line_ends_between_tokens_become_spaces))
