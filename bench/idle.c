@@ -1,0 +1,144 @@
+// idle -- opens many connections, makes each do its opening exchange, then holds them without a word until its own
+// stdin ends. Prints {"open":N} once all are open.
+//
+//   idle --url http://127.0.0.1:PORT/PATH --kind keepalive|listen|events|websocket --count N
+//
+// keepalive: one GET, answered whole, connection kept. listen: a modern subscriptions/listen, until its first frame.
+// events: a GET that is answered by an SSE stream. websocket: an upgrade, until 101.
+#include "ask.h"
+#include "measure.h"
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define BATCH 128
+
+struct idle {
+    const char *kind, *path;
+    char host[64];
+    struct sockaddr_in address;
+    int count;
+    int *all;
+};
+
+static struct pen opening(const struct idle *d)
+{
+    static const char body[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{"
+                               "\"notifications\":{\"toolsListChanged\":true}," ASK_META "}}";
+    struct pen s = {0};
+    if (strcmp(d->kind, "listen") == 0)
+        pen_print(&s,
+                  "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+                  "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: " MODERN "\r\n"
+                  "Mcp-Method: subscriptions/listen\r\nContent-Length: %zu\r\n\r\n%s",
+                  d->path, d->host, sizeof body - 1, body);
+    else if (strcmp(d->kind, "websocket") == 0)
+        pen_print(&s,
+                  "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  "Origin: http://%s\r\n\r\n",
+                  d->path, d->host, d->host);
+    else
+        pen_print(&s, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: %s\r\n\r\n", d->path, d->host,
+                  strcmp(d->kind, "events") == 0 ? "text/event-stream" : "*/*");
+    return s;
+}
+
+// What a peer must have sent before the connection counts as open and idle.
+static bool opened(const struct idle *d, const char *p)
+{
+    const char *end = strstr(p, "\r\n\r\n");
+    if (end == NULL)
+        return false;
+    if (strcmp(d->kind, "websocket") == 0)
+        return strncmp(p, "HTTP/1.1 101", 12) == 0;
+    if (strncmp(p, "HTTP/1.1 200", 12) != 0)
+        return false;
+    if (strcmp(d->kind, "listen") == 0)
+        return strstr(end, "subscriptions/acknowledged") != NULL;
+    if (strcmp(d->kind, "events") == 0)
+        return true;
+    const char *length = strcasestr(p, "\ncontent-length:");
+    return length != NULL && strlen(end + 4) >= strtoull(length + 16, NULL, 10);
+}
+
+static void await_opening(const struct idle *d, int fd)
+{
+    char in[16384];
+    size_t n = 0;
+    in[0] = '\0';
+    while (!opened(d, in)) {
+        ssize_t got = n < sizeof in - 1 ? recv(fd, in + n, sizeof in - 1 - n, 0) : 0;
+        if (got <= 0) {
+            fprintf(stderr, "not opened: %.*s\n", (int)(n > 300 ? 300 : n), in);
+            exit(1);
+        }
+        n += (size_t)got;
+        in[n] = '\0';
+    }
+}
+
+static void open_all(struct idle *d)
+{
+    struct pen ask = opening(d);
+    struct timeval patience = {.tv_sec = 10};
+    for (int from = 0; from < d->count; from += BATCH) {
+        int to = from + BATCH < d->count ? from + BATCH : d->count;
+        for (int i = from; i < to; i++) {
+            d->all[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            if (d->all[i] < 0 || connect(d->all[i], (struct sockaddr *)&d->address, sizeof d->address) != 0)
+                die("cannot connect");
+            setsockopt(d->all[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+            if (send(d->all[i], ask.p, ask.n, MSG_NOSIGNAL) != (ssize_t)ask.n)
+                die("cannot send");
+        }
+        for (int i = from; i < to; i++)
+            await_opening(d, d->all[i]);
+    }
+    free(ask.p);
+}
+
+static int usage(void)
+{
+    fputs("usage: idle --url http://127.0.0.1:PORT/PATH --kind keepalive|listen|events|websocket --count N\n", stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option names[] = {{"url", 1, NULL, 'u'}, {"kind", 1, NULL, 'k'}, {"count", 1, NULL, 'c'}, {0}};
+    struct idle d = {.kind = "keepalive", .count = 1};
+    const char *url = "";
+    unsigned port = 0;
+    int letter, at = 0;
+    char byte;
+
+    end_with_parent();
+    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (letter == 'u')
+            url = optarg;
+        else if (letter == 'k')
+            d.kind = optarg;
+        else if (letter == 'c')
+            d.count = (int)strtol(optarg, NULL, 10);
+        else
+            return usage();
+    }
+    if (sscanf(url, "http://127.0.0.1:%u%n", &port, &at) != 1 || port == 0 || port > 65535 || d.count < 1)
+        return usage();
+    d.path = url[at] == '/' ? url + at : "/";
+    d.address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    d.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    snprintf(d.host, sizeof d.host, "127.0.0.1:%u", port);
+    d.all = room(NULL, (size_t)d.count * sizeof *d.all);
+    open_all(&d);
+    printf("{\"open\":%d}\n", d.count);
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+    for (int i = 0; i < d.count; i++)
+        close(d.all[i]);
+    free(d.all);
+    return 0;
+}
