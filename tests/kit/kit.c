@@ -111,6 +111,7 @@ static void empty_environment(void)
 int kit_run(const char *name, const struct CMUnitTest *tests, size_t count)
 {
     empty_environment();
+    loop_free(loop_new()); /* libuv keeps a pair of descriptors for signals from its first loop on */
     int before = kit_count_fds();
     int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
     kit_tmp_remove();
