@@ -10,7 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <seccomp.h>
+#include <seccomp.h> /* layers: the test takes unshare() away */
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
