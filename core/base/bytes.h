@@ -2,8 +2,8 @@
 /*
  * bytes -- a run of bytes somebody else owns, and a buffer that grows.
  *
- * `struct bytes` is a view: never freed, valid as long as its owner says. `struct buf` owns its memory. Running out
- * of memory aborts; whoever appends what a peer sent has checked a limit before.
+ * `struct bytes` is a view: never freed, valid as long as its owner says. `struct buf` owns its memory.
+ * Running out of memory aborts; whoever appends what a peer sent has checked a limit before.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,9 +48,9 @@ struct buf {
     size_t n, cap;
 };
 
-void buf_end(struct buf *b);                    /* frees, leaves it empty and usable */
-void buf_clear(struct buf *b);                  /* keeps the memory */
-void buf_reserve(struct buf *b, size_t more);   /* room for `more` bytes behind n */
+void buf_end(struct buf *b);                  /* frees, leaves it empty and usable */
+void buf_clear(struct buf *b);                /* keeps the memory */
+void buf_reserve(struct buf *b, size_t more); /* room for `more` bytes behind n */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_bytes(struct buf *b, struct bytes s);
 void buf_add_text(struct buf *b, const char *text);

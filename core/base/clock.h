@@ -12,8 +12,8 @@
 bool clock_is_held(void); /* a test moves it: waiting must look again often */
 #endif
 
-int64_t clock_ms(void);  /* monotonic */
-int64_t clock_us(void);  /* monotonic, for histograms */
+int64_t clock_ms(void); /* monotonic */
+int64_t clock_us(void); /* monotonic, for histograms */
 
 struct stamp {
     int64_t ms; /* since 1970-01-01T00:00:00Z */

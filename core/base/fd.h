@@ -8,9 +8,11 @@ void fd_closep(int *fd);
 #define _cleanup_fd_ __attribute__((cleanup(fd_closep)))
 int fd_set_nonblocking(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
-/* A connected pair, both O_CLOEXEC. `type` is SOCK_STREAM or SOCK_SEQPACKET; nonblocking on both ends if asked. */
+/* A connected pair, both O_CLOEXEC. `type` is SOCK_STREAM or SOCK_SEQPACKET; nonblocking on both ends if
+ * asked. */
 int fd_pair(int type, bool nonblocking, int out[2]);
-/* One message with up to 8 descriptors over a SOCK_SEQPACKET socket. Returns 0, or -errno (-EAGAIN included). */
+/* One message with up to 8 descriptors over a SOCK_SEQPACKET socket. Returns 0, or -errno (-EAGAIN included).
+ */
 int fd_send(int sock, const void *p, size_t n, const int *fds, size_t fd_count);
 /* *n: in room, out length (0 = end of file). Received fds are O_CLOEXEC; unused places are -1. Truncation is
  * -EMSGSIZE, and what came with it is closed. */

@@ -13,5 +13,7 @@ void hash_add(struct hash *h, struct bytes s);
 void hash_finish(struct hash *h, unsigned char out[static HASH_SIZE]);
 bool hash_is_equal(const void *a, const void *b, size_t n); /* constant time */
 /* XChaCha20-Poly1305: out = nonce[24] || box. `about` is authenticated with it. */
-void seal_add(struct buf *out, const unsigned char key[static SEAL_KEY], struct bytes plain, struct bytes about);
-int seal_read(struct bytes sealed, const unsigned char key[static SEAL_KEY], struct bytes about, struct buf *out); /* -1 */
+void seal_add(struct buf *out, const unsigned char key[static SEAL_KEY], struct bytes plain,
+              struct bytes about);
+int seal_read(struct bytes sealed, const unsigned char key[static SEAL_KEY], struct bytes about,
+              struct buf *out); /* -1 */

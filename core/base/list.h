@@ -2,8 +2,8 @@
 /*
  * list -- a doubly linked ring; the link sits inside the child.
  *
- * A head is a link that points to itself. A link not in any list is zeroed or points to itself; list_drop is fine on
- * both. The child leaves its parent's list itself.
+ * A head is a link that points to itself. A link not in any list is zeroed or points to itself; list_drop is
+ * fine on both. The child leaves its parent's list itself.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,8 +44,8 @@ static inline bool link_is_in(const struct link *l)
     return l->next != NULL;
 }
 
-#define list_entry(l, type, member) ((type *)((char *)(l) - offsetof(type, member)))
+#define list_entry(l, type, member) ((type *)((char *)(l)-offsetof(type, member)))
 /* The current entry may be dropped in the body; no other may. */
-#define list_each(l, head) \
+#define list_each(l, head)                                                                \
     for (struct link *l = (head)->next, *next_##l = l ? l->next : NULL; l && l != (head); \
          l = next_##l, next_##l = l->next)

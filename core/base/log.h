@@ -4,9 +4,10 @@
  *
  *     log_info("upstream.ready", "server", name, "ms", log_int(ms));
  *
- * `event` is a stable id that stands in docs/reference/log-events.md. Fields are pairs of text, ended by NULL; a NULL
- * value is left out. Keys are from the list of the guide: call, trace, principal, server, why, ms, ... Values over
- * 2 KiB are cut. At most 1,000 lines a second per event, then a count. Libraries return, programs log.
+ * `event` is a stable id that stands in docs/reference/log-events.md. Fields are pairs of text, ended by
+ * NULL; a NULL value is left out. Keys are from the list of the guide: call, trace, principal, server, why,
+ * ms, ... Values over 2 KiB are cut. At most 1,000 lines a second per event, then a count. Libraries return,
+ * programs log.
  */
 #include <stdint.h>
 

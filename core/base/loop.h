@@ -2,11 +2,12 @@
 /*
  * loop -- the one event loop of a process, over libuv.
  *
- * libuv's handles are closed asynchronously, which makes them poor members of structs that are freed at once. So this
- * door gives three things that can be dropped at any moment, from inside their own callback too:
+ * libuv's handles are closed asynchronously, which makes them poor members of structs that are freed at once.
+ * So this door gives three things that can be dropped at any moment, from inside their own callback too:
  *   struct timer   a node in one heap behind one uv_timer: starting and stopping costs no system call;
  *   struct watch   a file descriptor (heap object over uv_poll; the fd stays the caller's);
- *   struct defer   work for the end of this turn, after all descriptors were served: one writev per peer and turn.
+ *   struct defer   work for the end of this turn, after all descriptors were served: one writev per peer and
+ * turn.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -54,8 +55,8 @@ struct defer {
     void *ctx;
 };
 void defer_init(struct defer *d, loop_fn fn, void *ctx);
-/* Runs once at the end of this turn; queueing a queued one does nothing. A defer queued by a defer runs in the same
- * turn. */
+/* Runs once at the end of this turn; queueing a queued one does nothing. A defer queued by a defer runs in
+ * the same turn. */
 void loop_defer(struct loop *l, struct defer *d);
 void defer_drop(struct loop *l, struct defer *d);
 

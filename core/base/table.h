@@ -2,8 +2,8 @@
 /*
  * table -- a hash table from bytes, or from a 64-bit number, to a pointer.
  *
- * Keys are copied. Hashing is SipHash-like with a per-process random key, so that a peer cannot choose collisions.
- * Order is not kept. Values are never freed here: their owner does.
+ * Keys are copied. Hashing is SipHash-like with a per-process random key, so that a peer cannot choose
+ * collisions. Order is not kept. Values are never freed here: their owner does.
  */
 #include "core/base/bytes.h"
 
@@ -13,11 +13,13 @@ struct table {
 };
 
 void table_end(struct table *t);
-void *table_get(const struct table *t, struct bytes key);      /* NULL: none */
+void *table_get(const struct table *t, struct bytes key); /* NULL: none */
 void *table_get_text(const struct table *t, const char *key);
-void *table_put(struct table *t, struct bytes key, void *value); /* value is not NULL; gives the old one or NULL */
-void *table_drop(struct table *t, struct bytes key);             /* gives it back, or NULL */
-/* Walks in no order: `size_t at = 0; while (table_next(t, &at, &key, &value))`. Dropping the current one is fine. */
+void *table_put(struct table *t, struct bytes key,
+                void *value);                        /* value is not NULL; gives the old one or NULL */
+void *table_drop(struct table *t, struct bytes key); /* gives it back, or NULL */
+/* Walks in no order: `size_t at = 0; while (table_next(t, &at, &key, &value))`. Dropping the current one is
+ * fine. */
 bool table_next(const struct table *t, size_t *at, struct bytes *key, void **value);
 
 /* Numbers as keys: the same table with 8-byte keys, without the copying. */

@@ -129,7 +129,8 @@ static void a_fault_is_told_with_its_place(void **state)
     (void)state;
     refuses("{\n  // a comment\n  \"hub\": { \"drain\": \"5 s\" } }",
             "c.json:3:21: 'hub.drain' must be a duration");
-    refuses("{ \"hub\": { \"nam\": \"x\" } }", "c.json:1:19: 'hub.nam' is not known; did you mean 'name'?");
+    refuses("{ \"hub\": { \"names\": \"x\" } }",
+            "c.json:1:21: 'hub.names' is not known; did you mean 'name'?");
     refuses("{ \"serves\": {} }", "did you mean 'servers'?");
     refuses("{ \"hub.name\": \"x\" }", "'hub.name' is not known");
     refuses("{ \"hub\": [] }", "'hub' must be an object");
@@ -225,7 +226,7 @@ static void what_a_server_must_be(void **state)
     refuses("{\"servers\": {\"X\": {\"command\": \"a\"}}}", "server name 'X' must be like");
     refuses("{\"servers\": {\"trunkline\": {\"command\": \"a\"}}}", "reserved");
     refuses("{\"servers\": {\"a123456789012345678901\": {\"command\": \"a\"}}}", "must be like");
-    refuses("{\"servers\": {\"x\": {\"comand\": \"a\"}}}", "did you mean 'command'?");
+    refuses("{\"servers\": {\"x\": {\"commandd\": \"a\"}}}", "did you mean 'command'?");
     refuses("{\"servers\": {\"x\": {\"command\": \"\"}}}", "not empty");
     refuses("{\"servers\": {\"x\": {\"builtin\": \"b\", \"args\": []}}}",
             "'servers.x.args' is for servers with");
@@ -283,7 +284,7 @@ static void references_reach_into_settings(void **state)
 static void an_env_file_is_below_env(void **state)
 {
     (void)state;
-    const char *file = kit_file("e.env", "# comment\n\nexport A=one\nB=\"two words\"\r\nC='three'\nD=\n");
+    const char *file = kit_file("e.env", "# comment\n\nexport A=one\nB=\"two words\"\r\nC='three'\nE=\n");
     char *text = text_format(
         "{\"servers\": {\"x\": {\"command\": \"a\", \"envFile\": \"%s\", \"env\": {\"A\": \"own\"}}}}", file);
     struct config *c = loaded(text);

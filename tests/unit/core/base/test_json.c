@@ -25,7 +25,7 @@ static void comments_and_trailing_commas_become_space(void **state)
     (void)state;
     static const char *const rows[][2] = {
         {"{\"a\":1, // x\n}",                  "{\"a\":1      \n}"                 },
-        {"[1,2,/* , */ ]",                     "[1,2         ]"                  },
+        {"[1,2,/* , */ ]",                     "[1,2         ]"                    },
         {"{\"u\":\"http://x\",\"c\":\"/*\",}", "{\"u\":\"http://x\",\"c\":\"/*\" }"},
         {"[\"a,\",\"\\\"//\",]",               "[\"a,\",\"\\\"//\" ]"              },
         {"/*\n*/[1,\n\n]",                     "  \n  [1 \n\n]"                    },

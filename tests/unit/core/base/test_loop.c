@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TIMERS = 2000 };
+enum { TIMERS = 2000, HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
 /* What happened, in order, one letter each. */
 static char story[64];
@@ -177,10 +177,10 @@ static void timers_follow_the_clock_of_the_test(void **state)
     struct loop *l = begin();
     struct timer t;
     timer_init(&t, l, tell, "t");
-    timer_start(&t, 24 * 3600 * 1000);
+    timer_start(&t, DAY_MS);
     loop_turn(l, 5);
     assert_string_equal(story, "");
-    kit_clock_move_ms(24 * 3600 * 1000);
+    kit_clock_move_ms(DAY_MS);
     kit_loop_until(l, 1000, story[0]);
     loop_free(l);
 }
@@ -188,7 +188,7 @@ static void timers_follow_the_clock_of_the_test(void **state)
 static void moved_clock_ends_a_wait_that_has_begun(void *ctx)
 {
     (void)ctx;
-    kit_clock_move_ms(3600 * 1000);
+    kit_clock_move_ms(HOUR_MS);
 }
 
 /* A loop that sleeps until tomorrow still sees within 10 ms that it is tomorrow. */
@@ -202,7 +202,7 @@ static void a_sleeping_loop_sees_the_clock_move(void **state)
     struct timer t, mover;
     timer_init(&t, l, tell, "t");
     timer_init(&mover, l, moved_clock_ends_a_wait_that_has_begun, NULL);
-    timer_start(&t, 3600 * 1000);
+    timer_start(&t, HOUR_MS);
     timer_start(&mover, 1);
     int64_t from = kit_real_ms();
     kit_loop_until(l, 2000, story[0]);
@@ -313,24 +313,28 @@ static void a_freed_watch_is_not_told_any_more(void **state)
     loop_free(l);
 }
 
+static void one_byte_is_told_once(struct loop *l)
+{
+    int pair[2];
+    passes(fd_pair(SOCK_STREAM, true, pair));
+    struct reader r = {.fd = pair[0]};
+    r.watch = watch_new(l, pair[0], WATCH_READ, on_readable, &r);
+    loop_turn(l, 0);
+    assert_int_equal(r.calls, 0);
+    assert_int_equal(write(pair[1], "x", 1), 1);
+    kit_loop_until(l, 1000, r.calls == 1);
+    watch_free(r.watch);
+    fd_close(&pair[0]);
+    fd_close(&pair[1]);
+}
+
 /* The number of a closed descriptor comes back at once; a watch on it must not see the old one's events. */
 static void a_number_used_again_is_another_descriptor(void **state)
 {
     (void)state;
     struct loop *l = begin();
-    for (int i = 0; i < 50; i++) {
-        int pair[2];
-        passes(fd_pair(SOCK_STREAM, true, pair));
-        struct reader r = {.fd = pair[0]};
-        r.watch = watch_new(l, pair[0], WATCH_READ, on_readable, &r);
-        loop_turn(l, 0);
-        assert_int_equal(r.calls, 0);
-        assert_int_equal(write(pair[1], "x", 1), 1);
-        kit_loop_until(l, 1000, r.calls == 1);
-        watch_free(r.watch);
-        fd_close(&pair[0]);
-        fd_close(&pair[1]);
-    }
+    for (int i = 0; i < 50; i++)
+        one_byte_is_told_once(l);
     loop_free(l);
 }
 

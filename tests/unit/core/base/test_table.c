@@ -92,7 +92,7 @@ static void a_walk_sees_each_entry_once_and_may_drop_it(void **state)
     uint64_t id;
     void *value;
     for (size_t at = 0; table_next(&t, &at, &key, &value);) {
-        assert_int_equal(atoi(key.p), (int *)value - values);
+        assert_int_equal(strtol(key.p, NULL, 10), (int *)value - values);
         ++*(int *)value;
         table_drop(&t, key);
     }

