@@ -17,10 +17,6 @@
 #include "core/net/web.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -36,151 +32,7 @@ enum {
     RUNS = 3,               /* of libmicrohttpd in one turn, as long as it moves */
 };
 
-/* ---- time ---- */
-
-void web_wait_over(struct conn *c)
-{
-    list_drop(&c->waiting);
-}
-
-void web_wait(struct conn *c, struct wait *in)
-{
-    list_drop(&c->waiting);
-    c->due_ms = loop_now_ms(c->web->loop) + in->ms;
-    list_add(&in->line, &c->waiting);
-    if (!timer_is_started(&in->timer))
-        timer_start(&in->timer, in->ms);
-}
-
-/* Something came in the last moments, though no whole request line: its sender gets the time of a head. */
-static bool is_in_a_head(const struct conn *c)
-{
-    struct tcp_info info;
-    socklen_t n = sizeof(info);
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
-        return false;
-    return info.tcpi_last_data_recv < (unsigned)c->web->limits.head_ms;
-}
-
-static void wait_fired(void *ctx)
-{
-    struct wait *in = ctx;
-    struct web *w = in->web;
-    int64_t now = loop_now_ms(w->loop);
-    while (!list_is_empty(&in->line)) {
-        struct conn *c = list_entry(in->line.next, struct conn, waiting);
-        if (c->due_ms > now) {
-            timer_start(&in->timer, c->due_ms - now);
-            return;
-        }
-        web_wait_over(c);
-        if (in == &w->idles && is_in_a_head(c))
-            web_wait(c, &w->heads);
-        else
-            shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees it and lets go */
-    }
-}
-
-static void wait_init(struct wait *in, struct web *w, int64_t ms)
-{
-    list_init(&in->line);
-    timer_init(&in->timer, w->loop, wait_fired, in);
-    in->ms = ms;
-    in->web = w;
-}
-
-static void conn_timed_out(void *ctx)
-{
-    struct conn *c = ctx;
-    struct request *r = c->request;
-    if (c->has_left) {
-        away_timeout(c);
-        return;
-    }
-    if (r && r->step != STEP_WAIT) {
-        /* libmicrohttpd has sent nothing yet, and will not once it sees the shutdown. */
-        static const char late[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        (void)!send(c->fd, late, sizeof(late) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        c->web->counts.refused++;
-    }
-    shutdown(c->fd, SHUT_RDWR);
-}
-
 /* ---- connections ---- */
-
-static bool is_exempt(const struct web_listener *from)
-{
-    return from->is_unix || from->is_loopback;
-}
-
-/* False when its address has as many as it may. */
-static bool count_in(struct conn *c)
-{
-    struct web *w = c->web;
-    if (is_exempt(c->from))
-        return true;
-    struct bytes key = bytes_of(c->address);
-    size_t n = (size_t)table_get(&w->addresses, key);
-    if (n >= w->limits.per_address)
-        return false;
-    table_put(&w->addresses, key, (void *)(n + 1));
-    c->is_counted = true;
-    return true;
-}
-
-static void count_out(struct conn *c)
-{
-    struct web *w = c->web;
-    if (!c->is_counted)
-        return;
-    struct bytes key = bytes_of(c->address);
-    size_t n = (size_t)table_get(&w->addresses, key);
-    if (n > 1)
-        table_put(&w->addresses, key, (void *)(n - 1));
-    else
-        table_drop(&w->addresses, key);
-}
-
-struct conn *conn_new(struct web *w, int fd, const struct web_listener *from, const char *address, int64_t uid)
-{
-    struct conn *c = NEW(struct conn);
-    c->web = w;
-    c->fd = fd;
-    c->from = from;
-    c->uid = uid;
-    snprintf(c->address, sizeof(c->address), "%s", address ? address : "");
-    timer_init(&c->timer, w->loop, conn_timed_out, c);
-    list_add(&w->conns, &c->link);
-    w->conn_count++;
-    return c;
-}
-
-void conn_free(struct conn *c)
-{
-    assert(!c->request && !c->is_inside);
-    count_out(c);
-    web_wait_over(c);
-    timer_stop(&c->timer);
-    list_drop(&c->flush);
-    list_drop(&c->link);
-    c->web->conn_count--;
-    buf_end(&c->out);
-    if (c->has_left)
-        close(c->fd);
-    free(c);
-}
-
-static void refuse_crowd(struct conn *c)
-{
-    struct gate_verdict v = {.status = 503, .name = "overloaded", .text = "too many connections"};
-    struct web *w = c->web;
-    struct buf json = {0};
-    if (w->ops->on_refusal)
-        w->ops->on_refusal(NULL, &v, &json, w->ctx);
-    w->counts.refused++;
-    away_refuse(c, v.status, (struct bytes){json.p, json.n});
-    buf_end(&json);
-}
 
 int web_take(struct web *w, int fd, const struct web_listener *from, const char *address, int64_t uid)
 {
@@ -188,8 +40,9 @@ int web_take(struct web *w, int fd, const struct web_listener *from, const char 
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
     struct sockaddr_storage peer = {0};
     socklen_t n = sizeof(peer);
-    if (w->conn_count > w->limits.connections || !count_in(c)) {
-        refuse_crowd(c);
+    if (w->conn_count > w->limits.connections || !conn_count_in(c)) {
+        struct gate_verdict v = {.status = 503, .name = "overloaded", .text = "too many connections"};
+        conn_refuse(c, &v);
         return 0;
     }
     if (getpeername(fd, (struct sockaddr *)&peer, &n) < 0 || epoll_ctl(w->peers, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -530,29 +383,6 @@ static void peers_ready(int ignored, void *ctx)
     } while (n == 64);
 }
 
-static void fill_limits(struct web_limits *l, const struct web_limits *given)
-{
-    static const struct web_limits usual = {.uri = 2048,
-                                            .headers = 16384,
-                                            .header_count = GATE_HEADERS,
-                                            .body = 4 << 20,
-                                            .head_ms = 10000,
-                                            .body_ms = 30000,
-                                            .idle_ms = 60000,
-                                            .connections = 12000,
-                                            .per_address = 256};
-    *l = given ? *given : usual;
-    l->uri = l->uri ? l->uri : usual.uri;
-    l->headers = l->headers ? l->headers : usual.headers;
-    l->header_count = l->header_count ? l->header_count : usual.header_count;
-    l->body = l->body ? l->body : usual.body;
-    l->head_ms = l->head_ms ? l->head_ms : usual.head_ms;
-    l->body_ms = l->body_ms ? l->body_ms : usual.body_ms;
-    l->idle_ms = l->idle_ms ? l->idle_ms : usual.idle_ms;
-    l->connections = l->connections ? l->connections : usual.connections;
-    l->per_address = l->per_address ? l->per_address : usual.per_address;
-}
-
 /* The target stays as it was sent: we look at it raw, and nobody else looks. */
 static size_t leave_escaped(void *ctx, struct MHD_Connection *mhd, char *text)
 {
@@ -566,7 +396,7 @@ struct web *web_new(struct loop *loop, const struct web_limits *limits, const st
     w->loop = loop;
     w->ops = ops;
     w->ctx = ctx;
-    fill_limits(&w->limits, limits);
+    web_set_limits(w, limits);
     list_init(&w->conns);
     list_init(&w->requests);
     list_init(&w->reading);
@@ -577,8 +407,8 @@ struct web *web_new(struct loop *loop, const struct web_limits *limits, const st
     defer_init(&w->run, run, w);
     defer_init(&w->flush, flush, w);
     timer_init(&w->again, loop, wake, w);
-    wait_init(&w->heads, w, w->limits.head_ms);
-    wait_init(&w->idles, w, w->limits.idle_ms);
+    web_wait_init(&w->heads, w, w->limits.head_ms);
+    web_wait_init(&w->idles, w, w->limits.idle_ms);
     w->peers = epoll_create1(EPOLL_CLOEXEC);
     /* MHD_USE_TURBO: no shutdown() when it lets go of a socket, which may live on with us. */
     w->mhd = MHD_start_daemon(

@@ -45,6 +45,9 @@ void web_free(struct web *w); /* answers what is open with 503, closes all */
 /* Takes an accepted, nonblocking socket, even when it fails (then it was closed). `address` is copied. `uid` of the
  * peer on Unix sockets (SO_PEERCRED), else -1. */
 int web_take(struct web *w, int fd, const struct web_listener *from, const char *address, int64_t uid);
+/* Takes a socket only to tell it why it is not served. */
+void web_refuse(struct web *w, int fd, const struct web_listener *from, const char *address,
+                const struct gate_verdict *verdict);
 struct web_counts {
     size_t connections, requests, streams, refused;
 };

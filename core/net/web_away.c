@@ -207,7 +207,11 @@ void away_refuse(struct conn *c, int status, struct bytes json)
     buf_addf(&c->out,
              "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n"
              "Connection: close\r\n\r\n",
-             status, MHD_get_reason_phrase_for((unsigned)status), status == 503 ? "Retry-After: 1\r\n" : "", json.n);
+             status, MHD_get_reason_phrase_for((unsigned)status),
+             status == 503   ? "Retry-After: 1\r\n"
+             : status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                             : "",
+             json.n);
     buf_add_bytes(&c->out, json);
     c->has_left = c->is_last = true;
     if (epoll_ctl(c->web->peers, EPOLL_CTL_ADD, c->fd, &event) < 0) {

@@ -114,10 +114,16 @@ struct web {
 
 /* web.c */
 void web_wake(struct web *w); /* runs libmicrohttpd at the end of the turn */
-void web_wait(struct conn *c, struct wait *in);
+
+/* web_conn.c */
+void web_set_limits(struct web *w, const struct web_limits *given);
+void web_wait_init(struct wait *in, struct web *w, int64_t ms);
+void web_wait(struct conn *c, struct wait *in); /* its time begins anew */
 void web_wait_over(struct conn *c);
-void conn_free(struct conn *c);
 struct conn *conn_new(struct web *w, int fd, const struct web_listener *from, const char *address, int64_t uid);
+void conn_free(struct conn *c);
+bool conn_count_in(struct conn *c); /* false: its address has as many as it may */
+void conn_refuse(struct conn *c, const struct gate_verdict *v); /* one that libmicrohttpd never sees */
 
 /* web_request.c */
 struct request *request_new(struct web *w, struct conn *c);
@@ -133,6 +139,7 @@ void request_finish_headers(struct request *r, bool is_stream); /* adds those of
 /* Walks the pairs: `size_t at = 0; while (request_next_header(r, &at, &name, &value))`. */
 bool request_next_header(const struct request *r, size_t *at, const char **name, const char **value);
 const char *web_date(struct web *w);
+void web_add_refusal(struct web *w, struct request *r, const struct gate_verdict *v, struct buf *out);
 
 /* web_away.c */
 int away_leave(struct request *r);   /* 0, or -1 when there is no descriptor left */

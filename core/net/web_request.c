@@ -393,19 +393,23 @@ void request_refuse(struct request *r, int status, struct bytes json)
     answered(r);
 }
 
+void web_add_refusal(struct web *w, struct request *r, const struct gate_verdict *v, struct buf *out)
+{
+    if (w->ops->on_refusal) {
+        w->ops->on_refusal(r, v, out, w->ctx);
+        return;
+    }
+    buf_add_text(out, "{\"error\":{\"code\":");
+    buf_add_json_text(out, v->name);
+    buf_add_text(out, ",\"message\":");
+    buf_add_json_text(out, v->text);
+    buf_add_text(out, "}}");
+}
+
 void request_refused(struct request *r, const struct gate_verdict *v)
 {
-    struct web *w = r->web;
     struct buf json = {0};
-    if (w->ops->on_refusal) {
-        w->ops->on_refusal(r, v, &json, w->ctx);
-    } else {
-        buf_add_text(&json, "{\"error\":{\"code\":");
-        buf_add_json_text(&json, v->name);
-        buf_add_text(&json, ",\"message\":");
-        buf_add_json_text(&json, v->text);
-        buf_add_text(&json, "}}");
-    }
+    web_add_refusal(r->web, r, v, &json);
     if (v->allow) {
         struct buf allow = {0};
         method_list(v->allow, &allow);

@@ -7,6 +7,7 @@
  */
 #include "core/base/bytes.h"
 #include "core/base/loop.h"
+#include "core/base/why.h"
 
 struct ws;
 struct socket; /* one WebSocket */
@@ -17,13 +18,17 @@ struct ws_ops {
     void (*on_text)(struct socket *s, struct bytes text, void *ctx);
     void (*on_close)(struct socket *s, void *ctx); /* last word; the object is gone after it */
 };
+/* NULL where libwebsockets or its libuv plug-in cannot be had: ws_check says why. Strings and ops are lent for its
+ * life. */
 struct ws *ws_new(struct loop *loop, const char *subprotocol, size_t message_max, const struct ws_ops *ops, void *ctx);
-void ws_free(struct ws *w);
-/* Takes the socket, whose head (already checked, `head` bytes not yet consumed from the socket) asks for an upgrade. */
-int ws_take(struct ws *w, int fd);
+int ws_check(struct why *why); /* 0, or < 0 */
+void ws_free(struct ws *w); /* turns the loop: the last thing before loop_free */
+/* Takes the socket, even when it fails (then it was closed). The head of its request is still unread in it, but was
+ * checked by the door (gate_check_websocket) and asks for `target`, raw as it was sent. */
+int ws_take(struct ws *w, int fd, struct bytes target);
 void socket_send(struct socket *s, struct bytes text); /* copied */
 size_t socket_queued(const struct socket *s);
-void socket_close(struct socket *s, int code, const char *reason);
+void socket_close(struct socket *s, int code, const char *reason); /* after what is queued; on_close follows */
 void socket_set_ctx(struct socket *s, void *ctx);
 void *socket_ctx(const struct socket *s);
 size_t ws_count(const struct ws *w);
