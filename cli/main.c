@@ -17,7 +17,7 @@ static int run_server(int argc, char **argv)
 {
     struct why why;
     const struct sandbox none = {0};
-    if (sandbox_enter(&none, &why) < 0) {
+    if (role_begin("server", 1, &why) < 0 || sandbox_enter(&none, &why) < 0) {
         fprintf(stderr, "trunkline: %s\n", why.text);
         return 1;
     }
