@@ -1,0 +1,14 @@
+#pragma once
+/*
+ * servers -- the built-in servers: one row each, and the two ways to run one.
+ */
+#include "core/rpc/serve.h"
+
+extern const struct server *const servers[]; /* ended by NULL */
+const struct server *server_find(const char *name);
+
+/* `trunkline role server NAME`: stdin and stdout are the line, descriptor 3 a memory file with the settings.
+ */
+int server_main(int argc, char **argv);
+/* `trunkline server NAME --stdio`: stand-alone, before any MCP client. Settings are lent. Exit status. */
+int server_stdio(const char *name, const json_t *settings);

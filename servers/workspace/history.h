@@ -1,0 +1,16 @@
+#pragma once
+/* history -- the arguments and handlers of show_log and show_diff, through libgit2. */
+#include "servers/workspace/workspace.h"
+
+struct show_log {
+    const char *folder, *path, *ref, *format, *cursor;
+    int64_t limit;
+};
+struct show_diff {
+    const char *folder, *from, *to, *path, *cursor;
+};
+void show_log(struct order *o, const void *args);
+void show_diff(struct order *o, const void *args);
+/* Once per process, before any of them: no configuration but the repository's own, no owner check (we only
+ * read). */
+void history_begin(void);
