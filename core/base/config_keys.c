@@ -166,7 +166,7 @@ const struct config_key config_keys[] = {
            "env: the environment carries secrets, knowingly; shown in red"),
     NUMBER("servers.*.restart.max", OF(restart.max), 0, 1000, "5",
            "Restarts in `window` before it stays down"),
-    TIME("servers.*.restart.window", OF(restart.window_ms), 1000, DAY, "60s", ""),
+    TIME("servers.*.restart.window", OF(restart.window_ms), 1000, DAY, "60s", "How far back restarts are counted"),
     {.path = "servers.*.settings",
                    .kind = KEY_JSON,
                    .at = BY_HAND,

@@ -31,6 +31,25 @@ static void tokens_are_256_bits(void **state)
     buf_end(&bits);
 }
 
+static void every_bit_of_a_token_is_by_chance(void **state)
+{
+    (void)state;
+    unsigned char ones[32] = {0}, zeros[32] = {0};
+    for (int i = 0; i < 60; i++) {
+        char token[TOKEN_TEXT];
+        struct buf bits = {0};
+        token_make(token);
+        assert_int_equal(base64url_read(bytes_of(token), &bits), 0);
+        for (size_t k = 0; k < 32; k++) {
+            ones[k] |= (unsigned char)bits.p[k];
+            zeros[k] |= (unsigned char)~bits.p[k];
+        }
+        buf_end(&bits);
+    }
+    for (size_t k = 0; k < 32; k++)
+        assert_int_equal(ones[k] & zeros[k], 0xff); /* wrong once in 2^50 runs */
+}
+
 static void every_byte_is_filled(void **state)
 {
     (void)state;
@@ -46,4 +65,4 @@ static void every_byte_is_filled(void **state)
 }
 
 KIT_MAIN(cmocka_unit_test(ids_have_prefix_and_time), cmocka_unit_test(tokens_are_256_bits),
-         cmocka_unit_test(every_byte_is_filled))
+         cmocka_unit_test(every_bit_of_a_token_is_by_chance), cmocka_unit_test(every_byte_is_filled))

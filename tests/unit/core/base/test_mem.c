@@ -48,7 +48,7 @@ static int in_a_child(void (*fn)(void), char *said, size_t room)
 
 static void overflow(void)
 {
-    free(mem_grow(NULL, SIZE_MAX / 2, 3));
+    free(mem_grow(NULL, SIZE_MAX / 2 + 2, 2));
 }
 
 static void running_out_ends_the_process_and_says_so(void **state)
