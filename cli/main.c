@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A built-in server has no network, starts nothing and writes no file: that is settled before it reads its first
- * byte. */
+/* A built-in server has no network, starts nothing and writes no file: that is settled before it reads its
+ * first byte. */
 static int run_server(int argc, char **argv)
 {
     struct why why;
@@ -24,7 +24,12 @@ static int run_server(int argc, char **argv)
     return server_main(argc, argv);
 }
 
-static const struct role roles[] = {{"hub", hub_main}, {"guardian", guardian_run}, {"server", run_server}, {0}};
+static const struct role roles[] = {
+    {"hub",         hub_main},
+    {"guardian",             guardian_run},
+    {"server",run_server},
+    {0     }
+};
 
 static int role(int argc, char **argv)
 {
@@ -42,12 +47,14 @@ static struct bytes embedded_file(const char *name)
 
 static int up(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"state", required_argument, NULL, 's'},
-                                            {"workspace", required_argument, NULL, 'w'},
-                                            {"check", no_argument, NULL, 'n'},
-                                            {"quiet", no_argument, NULL, 'q'},
-                                            {0}};
+    static const struct option options[] = {
+        {"config",           required_argument, NULL, 'c'},
+        {"state",              required_argument, NULL, 's'},
+        {"workspace",                  required_argument, NULL, 'w'},
+        {"check",no_argument, NULL, 'n'},
+        {"quiet",               no_argument, NULL, 'q'},
+        {0       }
+    };
     struct up_options up = {
         .embedded = embedded_file("config/default.jsonc"), .bind = listen_open, .bound_name = listen_name};
     for (int c; (c = getopt_long(argc, argv, "c:s:q", options, NULL)) != -1;) {
@@ -85,7 +92,11 @@ static int version(int argc, char **argv)
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {{"up", up}, {"role", role}, {"version", version}};
+} commands[] = {
+    {"up",      up     },
+    {"role",    role   },
+    {"version", version}
+};
 
 int main(int argc, char **argv)
 {

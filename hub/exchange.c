@@ -27,6 +27,7 @@ struct exchange *exchange_new(struct face *face, struct request *r, const char *
         list_drop(&x->link);
         face->spare_count--;
     }
+    list_add(&face->live, &x->link);
     x->request = r;
     x->server = server;
     x->principal = face_principal(face, r);
@@ -53,33 +54,13 @@ static void exchange_free(struct exchange *x)
     x->asks = NULL;
     x->ask_count = 0;
     x->is_batch = x->is_streaming = x->is_held_open = false;
+    list_drop(&x->link);
     if (face->spare_count >= EXCHANGES_SPARE) {
         free(x);
         return;
     }
     list_add(&face->spare, &x->link);
     face->spare_count++;
-}
-
-void exchanges_end(struct face *face)
-{
-    list_each(l, &face->spare)
-    {
-        list_drop(l);
-        free(list_entry(l, struct exchange, link));
-    }
-    face->spare_count = 0;
-}
-
-/* The peer went away before its body was whole. */
-static void request_ended(struct guest *g, struct request *r)
-{
-    struct exchange *x = (struct exchange *)g;
-
-    (void)r;
-    x->request = NULL;
-    if (x->open == 0)
-        exchange_free(x);
 }
 
 static struct request *leave_request(struct exchange *x)
@@ -369,6 +350,19 @@ static void settle(struct exchange *x)
         finish(x);
 }
 
+/* Cancels what runs. At the very end of the hub its calls are gone already. */
+static void cancel_all(struct exchange *x, const char *why)
+{
+    for (size_t i = 0; i < x->ask_count; i++) {
+        struct ask *a = &x->asks[i];
+        if (!a->is_open)
+            continue;
+        if (a->call && x->face->hub->calls)
+            call_cancel(take_ptr(&a->call), why);
+        close_ask(a);
+    }
+}
+
 static void request_gone(struct request *r, void *ctx)
 {
     struct exchange *x = ctx;
@@ -376,20 +370,25 @@ static void request_gone(struct request *r, void *ctx)
 
     leave_request(x);
     timer_stop(&x->timer);
-    for (size_t i = 0; x->era == ERA_MODERN && i < x->ask_count; i++) {
-        struct ask *a = &x->asks[i];
-        if (!a->is_open)
-            continue;
-        if (a->call)
-            call_cancel(take_ptr(&a->call), "caller gone");
-        close_ask(a);
-    }
+    if (x->era == ERA_MODERN)
+        cancel_all(x, "caller gone");
     /* Swallowed, but a request lives until it is answered. */
     if (was_streaming)
         request_finish(r);
     else
         request_answer(r, 202, NULL, BYTES_NONE);
     settle(x);
+}
+
+/* The request ends while the exchange still has it: its body never became whole. */
+static void request_ended(struct guest *g, struct request *r)
+{
+    struct exchange *x = (struct exchange *)g;
+
+    (void)r;
+    x->request = NULL;
+    cancel_all(x, "caller gone");
+    exchange_free(x);
 }
 
 void exchange_dispatched(struct exchange *x)
@@ -462,26 +461,33 @@ void ask_drop(struct ask *a)
     settle(x);
 }
 
-void exchange_abandon(struct exchange *x)
+void exchange_abandon(struct exchange *x, enum fault fault, const char *text)
 {
     struct request *r = leave_request(x);
 
-    for (size_t i = 0; i < x->ask_count; i++) {
-        struct ask *a = &x->asks[i];
-        if (!a->is_open)
-            continue;
-        if (a->call)
-            call_cancel(take_ptr(&a->call), "session ended");
-        close_ask(a);
-    }
+    cancel_all(x, text);
     tape_free(x->tape);
-    if (r) {
-        struct fault_told fault;
+    if (r && x->is_streaming) {
+        request_finish(r);
+    } else if (r) {
+        struct fault_told told;
         struct buf body = {0};
-        fault_tell(&fault, FAULT_SESSION_NOT_FOUND, "the session has ended");
-        fault_add_response(&body, &fault, x->era, BYTES_NONE);
-        request_answer(r, 404, "application/json", buf_bytes(&body));
+        fault_tell(&told, fault, "%s", text);
+        fault_add_response(&body, &told, x->era, BYTES_NONE);
+        request_answer(r, fault_row(fault)->http_legacy, "application/json", buf_bytes(&body));
         buf_end(&body);
     }
     exchange_free(x);
+}
+
+void exchanges_end(struct face *face)
+{
+    while (!list_is_empty(&face->live))
+        exchange_abandon(list_entry(face->live.next, struct exchange, link), FAULT_DRAINING, "the hub stops");
+    list_each(l, &face->spare)
+    {
+        list_drop(l);
+        free(list_entry(l, struct exchange, link));
+    }
+    face->spare_count = 0;
 }

@@ -163,14 +163,6 @@ static bool params_are_confirmed(struct ask *a, const struct envelope *e, struct
     return mcp_params_confirmed(x->request, item->raw, arguments ? arguments->value : BYTES_NONE, fault);
 }
 
-static int64_t wanted_deadline(const struct envelope *e)
-{
-    const struct member *m = members_find(&e->meta, "dev.trunkline/timeoutMs");
-    int64_t ms;
-
-    return m && member_int(m, &ms) == 0 && ms > 0 ? ms : 0;
-}
-
 void handle_call(struct ask *a, const struct envelope *e)
 {
     struct exchange *x = a->exchange;
@@ -189,7 +181,6 @@ void handle_call(struct ask *a, const struct envelope *e)
         .ops = ops_for(x),
         .ctx = a,
         .traceparent = x->request ? request_header(x->request, "traceparent") : BYTES_NONE,
-        .deadline_ms = wanted_deadline(e),
     };
     struct call *call = call_start(x->face->hub, &spec);
     if (call)

@@ -13,7 +13,8 @@ static void session_ends(struct session *s, void *ctx)
     struct face *f = ctx;
 
     while (!list_is_empty(&s->asks))
-        exchange_abandon(list_entry(s->asks.next, struct ask, link)->exchange);
+        exchange_abandon(list_entry(s->asks.next, struct ask, link)->exchange, FAULT_SESSION_NOT_FOUND,
+                         "the session has ended");
     for (size_t i = 0; i < f->hub->upstream_count; i++)
         upstream_end_session(f->hub->upstreams[i], s->id);
 }

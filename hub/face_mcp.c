@@ -27,6 +27,7 @@ struct face *face_new(struct hub *hub)
     f->sessions = sessions_new(hub->loop, c->session_idle_ms, &face_sessions_ops, f);
     f->follows = follows_new(hub);
     f->listens = listens_new(hub, f->follows);
+    list_init(&f->live);
     list_init(&f->spare);
     return f;
 }
@@ -268,14 +269,10 @@ int face_on_head(struct face *f, struct request *r)
         exchange_new(f, r, server);
         return 0;
     case METHOD_GET:
-        if (!request_accepts(r, "text/event-stream"))
-            return refuse_head(r, 406, FAULT_INVALID_REQUEST,
-                               "a stream is 'text/event-stream', which is not accepted");
-        return 0;
     case METHOD_DELETE:
         return 0;
-    default:
-        request_add_header(r, "Allow", "GET, POST, DELETE, OPTIONS");
+    default: /* the gate lets no other pass */
+        request_add_header(r, "Allow", "GET, POST, DELETE");
         return refuse_head(r, 405, FAULT_INVALID_REQUEST, "this path takes GET, POST and DELETE");
     }
 }
@@ -303,6 +300,17 @@ void face_on_end(struct face *f, struct request *r)
     (void)f;
     if (g)
         g->on_end(g, r);
+}
+
+void face_refusal(const struct gate_verdict *verdict, struct buf *out)
+{
+    enum fault fault = fault_by_name(verdict->name);
+    struct fault_told told;
+
+    /* What only HTTP knows has no JSON-RPC code of its own. */
+    fault_tell(&told, fault != FAULT_NONE && fault_row(fault)->legacy ? fault : FAULT_INVALID_REQUEST, "%s",
+               verdict->text);
+    fault_add_response(out, &told, ERA_LEGACY, BYTES_NONE);
 }
 
 /* --- what servers say unasked --- */

@@ -15,11 +15,11 @@ struct face {
     struct sessions *sessions;
     struct listens *listens;
     struct follows *follows;
-    struct link spare; /* exchanges */
+    struct link live, spare; /* exchanges */
     size_t spare_count;
-    struct ids people;        /* uid + 1 -> "local:<name>" */
-    struct buf room;          /* decoded text, until the next one */
-    size_t dropped;           /* notifications for clients that take no stream */
+    struct ids people; /* uid + 1 -> "local:<name>" */
+    struct buf room;   /* decoded text, until the next one */
+    size_t dropped;    /* notifications for clients that take no stream */
 };
 
 /* A JSON-RPC method of clients. Notifications are not here. */

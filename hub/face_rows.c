@@ -75,7 +75,7 @@ static void handle_listen(struct ask *a, const struct envelope *e)
                !listens_have_room(listens, x->principal, &fault)) {
         ask_answer_fault(a, 200, &fault);
     } else {
-        listen_open(listens, exchange_yield(x), &spec);
+        listen_begin(listens, exchange_yield(x), &spec);
     }
 }
 

@@ -335,7 +335,7 @@ static void acknowledge(struct listen *l)
     buf_end(&message);
 }
 
-void listen_open(struct listens *all, struct request *r, const struct listen_spec *spec)
+void listen_begin(struct listens *all, struct request *r, const struct listen_spec *spec)
 {
     struct listen *l = NEW(struct listen);
 

@@ -34,7 +34,7 @@ struct listen_spec {
 /* Is there room for one more? Else `fault`. */
 bool listens_have_room(const struct listens *all, const char *principal, struct fault_told *fault);
 /* Takes the request and begins its stream. */
-void listen_open(struct listens *all, struct request *r, const struct listen_spec *spec);
+void listen_begin(struct listens *all, struct request *r, const struct listen_spec *spec);
 void listens_tell(struct listens *all, unsigned kind, const char *server);
 void listens_drain(struct listens *all); /* each gets notifications/cancelled, then its result */
 size_t listens_count(const struct listens *all);

@@ -99,5 +99,6 @@ json_t *config_origins(const struct config *c);
 /* A copy of config->tree for people and for roles that start nothing: values in `env` are "". Yours to
  * decref. */
 json_t *config_public_tree(const struct config *c);
-/* Read back by another role from what the supervisor wrote for it (either tree). */
+/* Read back by another role from what the supervisor wrote for it (either tree); `tree` is lent for the call.
+ */
 int config_from_tree(json_t *tree, struct config **out, struct why *why);

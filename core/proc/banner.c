@@ -26,9 +26,10 @@ static void add_snippet(struct buf *out, const char *address)
 {
     buf_add_text(out, "\nFor .mcp.json (or any MCP client):\n\n");
     if (address) {
-        buf_addf(out,
-                 "  { \"mcpServers\": { \"trunkline\": { \"type\": \"http\", \"url\": \"http://%s/mcp\" } } }\n",
-                 address);
+        buf_addf(
+            out,
+            "  { \"mcpServers\": { \"trunkline\": { \"type\": \"http\", \"url\": \"http://%s/mcp\" } } }\n",
+            address);
         return;
     }
     /* No HTTP: a client can still start the stdio front, which finds the hub by its Unix socket. */

@@ -1,16 +1,16 @@
 /*
- * The guardian of one foreign server: its parent, the reaper of all its descendants, and nothing else. It reads no
- * byte the server writes, so nothing a server does can bring it to fall.
+ * The guardian of one foreign server: its parent, the reaper of all its descendants, and nothing else. It
+ * reads no byte the server writes, so nothing a server does can bring it to fall.
  *
  *     3  SEQPACKET to the supervisor: {"op":"stop","grace_ms":…} {"op":"kill"} come in; {"op":"started"} or
  *        {"op":"failed"}, and {"op":"exited"} once the last descendant is gone, go out
  *     4  the server's end of its line    5  the server's stderr    6  what to run (launch.h), a memory file
  *
- * RUNNING until the command ends, a stop comes, or the supervisor is gone (end of file on 3). Then, skipping what is
- * not needed: GRACE (the server may see its closed stdin and end by itself), TERM to every descendant, 2 s, KILL again
- * and again until waitpid() knows of no child. As a subreaper it adopts what loses its parent, so "no child" means
- * that nothing is left, `setsid` or not. In a process namespace (namespace.h) the kernel does the last step, and does
- * it too when the guardian itself is killed.
+ * RUNNING until the command ends, a stop comes, or the supervisor is gone (end of file on 3). Then, skipping
+ * what is not needed: GRACE (the server may see its closed stdin and end by itself), TERM to every
+ * descendant, 2 s, KILL again and again until waitpid() knows of no child. As a subreaper it adopts what
+ * loses its parent, so "no child" means that nothing is left, `setsid` or not. In a process namespace
+ * (namespace.h) the kernel does the last step, and does it too when the guardian itself is killed.
  */
 #include "core/base/fd.h"
 #include "core/base/json.h"
@@ -39,12 +39,12 @@ enum phase { RUNNING, GRACE, TERM, KILL };
 
 struct guardian {
     enum phase phase;
-    int64_t due_ms;  /* of GRACE and TERM */
-    pid_t keeper;    /* first process of the namespace; 0: there is none */
+    int64_t due_ms; /* of GRACE and TERM */
+    pid_t keeper;   /* first process of the namespace; 0: there is none */
     pid_t command;
-    int status;      /* of the command, as waitpid tells it */
-    bool is_alone;   /* the supervisor is gone */
-    bool is_empty;   /* no child left */
+    int status;    /* of the command, as waitpid tells it */
+    bool is_alone; /* the supervisor is gone */
+    bool is_empty; /* no child left */
     int proc, signals, sandbox;
 };
 
@@ -143,7 +143,10 @@ static void watch_over(struct guardian *g)
     while (!g->is_empty) {
         int64_t left = g->due_ms - now_ms();
         int wait = g->phase == RUNNING ? -1 : g->phase == GRACE ? (int)(left < 0 ? 0 : left) : RECHECK_MS;
-        struct pollfd fds[2] = {{g->signals, POLLIN, 0}, {g->is_alone ? -1 : SOCKET, POLLIN, 0}};
+        struct pollfd fds[2] = {
+            {g->signals,                POLLIN, 0},
+            {g->is_alone ? -1 : SOCKET, POLLIN, 0}
+        };
         poll(fds, 2, wait);
         struct signalfd_siginfo info;
         while (read(g->signals, &info, sizeof info) > 0)

@@ -13,8 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const passed_on[] = {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
-                                        "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"};
+static const char *const passed_on[] = {
+    "PATH",          "HOME",           "LANG",           "TZ", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+    "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"};
 enum { PASSED_ON = sizeof passed_on / sizeof *passed_on };
 
 static char **read_argv(const char *command, const json_t *args)
@@ -158,7 +159,8 @@ static void child(const struct launch *l, int line, int error, int report)
     setsid();
     reset_signals();
     limit(RLIMIT_NOFILE, l->files);
-    limit(RLIMIT_DATA, l->data); /* never RLIMIT_AS: JavaScript engines reserve address space they never touch */
+    limit(RLIMIT_DATA,
+          l->data); /* never RLIMIT_AS: JavaScript engines reserve address space they never touch */
     if (l->cwd && chdir(l->cwd) < 0)
         fail(report, AT_FOLDER);
     if (dup2(line, STDIN_FILENO) < 0 || dup2(line, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0)

@@ -144,8 +144,8 @@ static int bind_all(struct binding *b)
     return rc;
 }
 
-int listeners_open(const struct config *c, const struct up_options *o, const char *state, struct listeners *out,
-                   struct why *why)
+int listeners_open(const struct config *c, const struct up_options *o, const char *state,
+                   struct listeners *out, struct why *why)
 {
     struct why own;
     struct binding b = {c, o, state, out, why ? why : &own};

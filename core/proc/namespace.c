@@ -1,12 +1,12 @@
 /*
  * How the pieces hold together:
  *
- *   - The caller calls unshare(); what it forks from then on is born in the new namespace. First comes `keeper`, number
- *     1 inside, the second is the server's command. Both are the caller's children, so it learns the command's status
- *     from waitpid(), and it alone is asked to stop.
+ *   - The caller calls unshare(); what it forks from then on is born in the new namespace. First comes
+ * `keeper`, number 1 inside, the second is the server's command. Both are the caller's children, so it learns
+ * the command's status from waitpid(), and it alone is asked to stop.
  *   - Orphans inside fall to the keeper, which reaps them and does nothing else.
- *   - The keeper dies with the caller (PR_SET_PDEATHSIG; a signal from outside reaches number 1), however the caller
- *     dies, and with the keeper dies the namespace: there is no way out of it, `setsid` or not.
+ *   - The keeper dies with the caller (PR_SET_PDEATHSIG; a signal from outside reaches number 1), however the
+ * caller dies, and with the keeper dies the namespace: there is no way out of it, `setsid` or not.
  */
 #include "core/proc/namespace.h"
 
@@ -76,7 +76,8 @@ static __attribute__((noreturn)) void keeper(int parent)
     if (read(parent, &byte, 1) != 1)
         _exit(1);
     prctl(PR_SET_NAME, "trunkline:keep");
-    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL); /* refused in containers: then without */
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+          NULL); /* refused in containers: then without */
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);

@@ -22,10 +22,24 @@ enum { MOST_ARGS = 16, MOST_FDS = 8, MOST_ENV = 24 };
 #define CLOCK_FD "TRUNKLINE_TEST_CLOCK_FD"
 
 static const char *const passed_on[] = {
-    "TRUNKLINE_LOG", "PATH", "HOME", "LANG", "TZ", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME",
-    "XDG_STATE_HOME", "XDG_RUNTIME_DIR",
+    "TRUNKLINE_LOG",
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
 #ifdef TEST_CLOCK
-    "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "GCOV_PREFIX",
+    "ASAN_OPTIONS",
+    "UBSAN_OPTIONS",
+    "LSAN_OPTIONS",
+    "TSAN_OPTIONS",
+    "LLVM_PROFILE_FILE",
+    "GCOV_PREFIX",
 #endif
 };
 
@@ -172,10 +186,12 @@ static int start(struct plan *p, int answer, struct why *why)
 
 int role_spawn(const struct spawn *s, struct why *why)
 {
-    struct plan p = {.standard = {-1, -1, -1},
-                     .report = -1,
-                     .parent = getpid(),
-                     .dies_with_parent = strcmp(s->role, "guardian") != 0};
+    struct plan p = {
+        .standard = {-1, -1, -1},
+        .report = -1,
+        .parent = getpid(),
+        .dies_with_parent = strcmp(s->role, "guardian") != 0
+    };
     _cleanup_fd_ int answer = -1;
     int report[2];
     int rc = plan_fds(&p, s, why);
@@ -198,7 +214,8 @@ int role_spawn(const struct spawn *s, struct why *why)
     return rc;
 }
 
-/* The hub holds a descriptor per client; others keep the modest default, which select() in foreign code relies on. */
+/* The hub holds a descriptor per client; others keep the modest default, which select() in foreign code
+ * relies on. */
 static void raise_file_limit(void)
 {
     struct rlimit files;
@@ -217,7 +234,8 @@ static void harden(bool dies_with_parent)
     prctl(PR_SET_DUMPABLE, 0);
 #endif
     if (dies_with_parent)
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* set before the exec as well; an exec that changes rights clears it */
+        prctl(PR_SET_PDEATHSIG,
+              SIGKILL); /* set before the exec as well; an exec that changes rights clears it */
     signal(SIGPIPE, SIG_IGN);
 }
 

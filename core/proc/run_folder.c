@@ -57,7 +57,8 @@ static int take_lock(struct run_folder *f, struct why *why)
         holder(lock, pid, sizeof pid);
         if (error != EWOULDBLOCK)
             return why_errno(why, error, "cannot lock '%s'", path);
-        return why_set(why, -EBUSY, "the state folder '%s' is in use by process %s", f->state, *pid ? pid : "?");
+        return why_set(why, -EBUSY, "the state folder '%s' is in use by process %s", f->state,
+                       *pid ? pid : "?");
     }
     char pid[16];
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());

@@ -14,7 +14,8 @@ struct run_folder {
     char *state; /* absolute */
     int lock;
 };
-/* Makes `<state>`, run/ and work/ (0700), takes the lock, removes what a killed one left, makes the key. 0, or < 0. */
+/* Makes `<state>`, run/ and work/ (0700), takes the lock, removes what a killed one left, makes the key. 0,
+ * or < 0. */
 int run_folder_open(const char *state, struct run_folder *out, struct why *why);
 /* Removes endpoints.json and roles.json, gives the lock back. */
 void run_folder_close(struct run_folder *f);

@@ -6,8 +6,9 @@
  *     DRAINING   INT or TERM came, the hub was told; it has hub.drain and 2 s more
  *     ENDING     no hub any more; the servers get a moment to see their closed stdin, then TERM, then KILL
  *
- * A hub that dies takes its servers with it: their lines are gone. The next one starts when they are, and after the
- * back-off. What may start something new runs at the end of a turn (`settle`), when all that ended in it is reaped.
+ * A hub that dies takes its servers with it: their lines are gone. The next one starts when they are, and
+ * after the back-off. What may start something new runs at the end of a turn (`settle`), when all that ended
+ * in it is reaped.
  */
 #include "core/proc/supervisor.h"
 
@@ -323,8 +324,8 @@ static void drain(struct supervisor *s)
         return;
     }
     if (s->control)
-        control_send(s->control, json_pack("{s:s,s:I}", "op", "drain", "ms", (json_int_t)s->config->drain_ms), NULL,
-                     0);
+        control_send(s->control, json_pack("{s:s,s:I}", "op", "drain", "ms", (json_int_t)s->config->drain_ms),
+                     NULL, 0);
     timer_start(&s->deadline, s->config->drain_ms + DRAIN_MORE_MS);
 }
 
@@ -349,7 +350,8 @@ static int load(const struct up_options *o, struct config **out, struct why *why
     return config_load(&source, out, why);
 }
 
-/* Applying it to a running hub is a later release's; that it would hold is worth knowing before the restart. */
+/* Applying it to a running hub is a later release's; that it would hold is worth knowing before the restart.
+ */
 static void reload(struct supervisor *s)
 {
     struct config *next;
@@ -432,7 +434,8 @@ static void finish(struct supervisor *s)
 static int run(struct supervisor *s, struct why *why)
 {
     int rc = listeners_open(s->config, s->options, s->folder.state, &s->listeners, why);
-    rc = rc < 0 ? rc : run_folder_write(&s->folder, "endpoints.json", listeners_endpoints(&s->listeners), why);
+    rc =
+        rc < 0 ? rc : run_folder_write(&s->folder, "endpoints.json", listeners_endpoints(&s->listeners), why);
     if (rc == 0) {
         begin(s);
         rc = start_hub(s, why);

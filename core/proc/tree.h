@@ -2,8 +2,8 @@
 /*
  * tree -- the descendants of a process, read from /proc: `setsid` and double forks hide nobody from it.
  *
- * `proc` is a descriptor of a /proc folder, opened before any change of namespace, so that its numbers are ours.
- * Signals go by pidfd after the start time was compared: a number used again is not hit.
+ * `proc` is a descriptor of a /proc folder, opened before any change of namespace, so that its numbers are
+ * ours. Signals go by pidfd after the start time was compared: a number used again is not hit.
  */
 #include <stddef.h>
 #include <sys/types.h>

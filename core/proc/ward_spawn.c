@@ -25,7 +25,11 @@ static void ends_close(struct ends *e)
 
 static int ends_open(struct ends *e, bool is_builtin, struct why *why)
 {
-    *e = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}};
+    *e = (struct ends){
+        {-1, -1},
+        {-1, -1},
+        {-1, -1}
+    };
     int rc = fd_pair(SOCK_STREAM, false, e->line);
     if (rc == 0 && pipe2(e->error, O_CLOEXEC) < 0)
         rc = -errno;
@@ -48,16 +52,18 @@ static json_t *strings(const struct strings_view *view)
 }
 
 /* What launch.h reads. NULL with `why`. */
-static json_t *how_to_launch(const struct config_server *server, const struct run_folder *folder, struct why *why)
+static json_t *how_to_launch(const struct config_server *server, const struct run_folder *folder,
+                             struct why *why)
 {
-    _cleanup_free_ char *work = server->cwd ? mem_text(server->cwd) : run_folder_work(folder, server->name, why);
+    _cleanup_free_ char *work =
+        server->cwd ? mem_text(server->cwd) : run_folder_work(folder, server->name, why);
     if (!work)
         return NULL;
     json_t *env = json_object();
     for (size_t i = 0; i < server->env_count; i++)
         json_object_set_new(env, server->env[i].name, json_string(server->env[i].value));
-    return json_pack("{s:s,s:o,s:o,s:s}", "command", server->command, "args", strings(&server->args), "env", env,
-                     "cwd", work);
+    return json_pack("{s:s,s:o,s:o,s:s}", "command", server->command, "args", strings(&server->args), "env",
+                     env, "cwd", work);
 }
 
 static int spawn_foreign(const struct ends *e, int settings, struct why *why)
@@ -68,7 +74,8 @@ static int spawn_foreign(const struct ends *e, int settings, struct why *why)
     return role_spawn(&s, why);
 }
 
-static int spawn_builtin(const struct config_server *server, const struct ends *e, int settings, struct why *why)
+static int spawn_builtin(const struct config_server *server, const struct ends *e, int settings,
+                         struct why *why)
 {
     const char *const args[] = {server->builtin, NULL};
     const struct spawn s = {.role = "server",
@@ -87,8 +94,8 @@ int ward_spawn(const struct config_server *server, const struct run_folder *fold
     bool is_builtin = server->kind == SERVER_BUILTIN;
     if (!is_builtin && server->kind != SERVER_COMMAND)
         return why_set(why, -ENOTSUP, "this kind of server is not supported by this release");
-    _cleanup_json_ json_t *content = is_builtin ? json_incref(server->settings)
-                                                : how_to_launch(server, folder, why);
+    _cleanup_json_ json_t *content =
+        is_builtin ? json_incref(server->settings) : how_to_launch(server, folder, why);
     if (!content && !is_builtin)
         return -1;
     struct buf text = {0};

@@ -29,15 +29,15 @@ struct ward {
     const char *name; /* the configuration's */
     int64_t line;
     bool is_builtin, is_sibling;
-    bool is_stopping;    /* TERM is on its way, or was asked for */
-    bool was_termed;     /* built in only */
-    bool has_started;    /* the hub was told so */
-    bool has_failed;     /* or that */
-    bool has_told_end;   /* the guardian said that its tree is gone */
-    bool has_namespace;  /* then the kernel ended all of it with the guardian */
+    bool is_stopping;        /* TERM is on its way, or was asked for */
+    bool was_termed;         /* built in only */
+    bool has_started;        /* the hub was told so */
+    bool has_failed;         /* or that */
+    bool has_told_end;       /* the guardian said that its tree is gone */
+    bool has_namespace;      /* then the kernel ended all of it with the guardian */
     bool is_reaped, is_lost; /* our child is gone; its socket is read to the end */
-    bool is_swept;       /* waits for the sweep */
-    pid_t pid, server;   /* our child; the server's own process (the same for a built-in one) */
+    bool is_swept;           /* waits for the sweep */
+    pid_t pid, server;       /* our child; the server's own process (the same for a built-in one) */
     int status, signo;
     struct control *guardian;
     int line_fd, error_fd; /* the hub's ends, until handed over */
@@ -85,8 +85,7 @@ void wards_free(struct wards *w)
     if (!w)
         return;
     wards_kill_all(w);
-    list_each(at, &w->list)
-        ward_free(list_entry(at, struct ward, link));
+    list_each(at, &w->list) ward_free(list_entry(at, struct ward, link));
     timer_stop(&w->sweep);
     fd_close(&w->proc);
     free(w);
@@ -99,7 +98,8 @@ size_t wards_count(const struct wards *w)
 
 static void tell_failed(struct wards *w, int64_t line, const char *text)
 {
-    w->ops->tell(json_pack("{s:s,s:I,s:s}", "op", "failed", "line", (json_int_t)line, "why", text), NULL, 0, w->ctx);
+    w->ops->tell(json_pack("{s:s,s:I,s:s}", "op", "failed", "line", (json_int_t)line, "why", text), NULL, 0,
+                 w->ctx);
 }
 
 static void tell_started(struct ward *d, int sandbox)
@@ -124,12 +124,12 @@ static void finish(struct ward *d)
     bool has_started = d->has_started, has_failed = d->has_failed;
     int status = d->status, signo = d->signo;
     if (has_started)
-        log_info("server.ended", "server", d->name, "pid", log_int(d->server), "status", log_int(status), "signal",
-                 signo ? log_int(signo) : NULL);
+        log_info("server.ended", "server", d->name, "pid", log_int(d->server), "status", log_int(status),
+                 "signal", signo ? log_int(signo) : NULL);
     ward_free(d);
     if (has_started)
-        w->ops->tell(json_pack("{s:s,s:I,s:i,s:i}", "op", "exited", "line", (json_int_t)line, "status", status,
-                               "signal", signo),
+        w->ops->tell(json_pack("{s:s,s:I,s:i,s:i}", "op", "exited", "line", (json_int_t)line, "status",
+                               status, "signal", signo),
                      NULL, 0, w->ctx);
     else if (!has_failed)
         tell_failed(w, line, "was ended while it started");
@@ -152,7 +152,8 @@ static void finish_if_over(struct ward *d)
 
 static bool is_ward(const struct wards *w, pid_t pid)
 {
-    list_each(at, &w->list) {
+    list_each(at, &w->list)
+    {
         const struct ward *d = list_entry(at, struct ward, link);
         if (d->pid == pid && !d->is_reaped)
             return true;
@@ -183,7 +184,8 @@ static void sweep(void *ctx)
         timer_start(&w->sweep, SWEEP_MS); /* their children fall to us in turn */
         return;
     }
-    list_each(at, &w->list) {
+    list_each(at, &w->list)
+    {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->is_swept)
             finish(d);
@@ -221,7 +223,8 @@ static void lost(void *ctx)
 
 static const struct control_ops guardian_ops = {heard, lost};
 
-/* The next harder means: TERM, then KILL, for a built-in server; for a guardian, which does that itself, only KILL. */
+/* The next harder means: TERM, then KILL, for a built-in server; for a guardian, which does that itself, only
+ * KILL. */
 static void press(void *ctx)
 {
     struct ward *d = ctx;
@@ -245,7 +248,8 @@ static void stop(struct ward *d, int64_t grace_ms)
         timer_start(&d->timer, grace_ms);
     } else {
         /* Again, too: the guardian takes the shorter grace. */
-        control_send(d->guardian, json_pack("{s:s,s:I}", "op", "stop", "grace_ms", (json_int_t)grace_ms), NULL, 0);
+        control_send(d->guardian, json_pack("{s:s,s:I}", "op", "stop", "grace_ms", (json_int_t)grace_ms),
+                     NULL, 0);
         timer_start(&d->timer, grace_ms + TERM_MS + GUARDIAN_MS);
     }
     d->is_stopping = true;
@@ -290,7 +294,8 @@ void wards_start(struct wards *w, const char *server, int64_t line, bool is_sibl
 
 void wards_stop(struct wards *w, int64_t line, int64_t grace_ms)
 {
-    list_each(at, &w->list) {
+    list_each(at, &w->list)
+    {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->line == line)
             stop(d, grace_ms < 0 ? 0 : grace_ms);
@@ -299,13 +304,13 @@ void wards_stop(struct wards *w, int64_t line, int64_t grace_ms)
 
 void wards_stop_all(struct wards *w, int64_t grace_ms)
 {
-    list_each(at, &w->list)
-        stop(list_entry(at, struct ward, link), grace_ms);
+    list_each(at, &w->list) stop(list_entry(at, struct ward, link), grace_ms);
 }
 
 void wards_kill_all(struct wards *w)
 {
-    list_each(at, &w->list) {
+    list_each(at, &w->list)
+    {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->is_reaped)
             continue;
@@ -320,7 +325,8 @@ void wards_kill_all(struct wards *w)
 
 bool wards_reaped(struct wards *w, pid_t pid, int status)
 {
-    list_each(at, &w->list) {
+    list_each(at, &w->list)
+    {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->pid != pid || d->is_reaped)
             continue;
@@ -339,7 +345,8 @@ bool wards_reaped(struct wards *w, pid_t pid, int status)
 void wards_add_roles(const struct wards *w, json_t *roles)
 {
     json_t *servers = json_object(), *guardians = json_object();
-    list_each(at, &w->list) {
+    list_each(at, &w->list)
+    {
         const struct ward *d = list_entry(at, struct ward, link);
         if (d->is_sibling || d->is_reaped || !d->server)
             continue;

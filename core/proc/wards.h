@@ -2,21 +2,23 @@
 /*
  * wards -- the servers' processes in the supervisor's care, by the hub's line numbers.
  *
- * A built-in server is our own binary and our own child. A foreign one is a guardian's child (guardian.c); we are told
- * of it over the guardian's socket. A ward is gone, and told so, when its whole tree is: after the guardian's word,
- * or, when the guardian was killed, after the sweep: what fell to us, the subreaper, and is none of ours is ended.
+ * A built-in server is our own binary and our own child. A foreign one is a guardian's child (guardian.c); we
+ * are told of it over the guardian's socket. A ward is gone, and told so, when its whole tree is: after the
+ * guardian's word, or, when the guardian was killed, after the sweep: what fell to us, the subreaper, and is
+ * none of ours is ended.
  */
-#include <sys/types.h>
-
 #include "core/base/config.h"
 #include "core/base/json.h"
 #include "core/base/loop.h"
 #include "core/proc/run_folder.h"
 
+#include <sys/types.h>
+
 struct wards;
 struct wards_ops {
-    void (*tell)(json_t *message, const int *fds, size_t fd_count, void *ctx); /* to the hub; takes `message` */
-    void (*on_change)(void *ctx);                                             /* one came, went or got its pid */
+    void (*tell)(json_t *message, const int *fds, size_t fd_count,
+                 void *ctx);                  /* to the hub; takes `message` */
+    void (*on_change)(void *ctx);             /* one came, went or got its pid */
     bool (*is_known)(pid_t child, void *ctx); /* a child of the supervisor that is no ward: never swept */
 };
 /* `config` and `folder` are lent for its life. */
