@@ -1,9 +1,14 @@
 /*
- * One connection carries one call at a time. When an answer is whole and may be followed by another, its connection
- * waits for the next call; a watch sees when the hub closes it meanwhile. Should that cross with our next request, not
- * a byte of an answer comes back: then, once, the request is sent again on a fresh connection.
+ * One connection carries one call at a time. When an answer is whole and may be followed by another, its
+ * connection waits for the next call; a watch sees when the hub closes it meanwhile. Should that cross with
+ * our next request, not a byte of an answer comes back: then, once, the request is sent again on a fresh
+ * connection.
  */
 #include "core/net/client.h"
+
+#include "core/base/list.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -14,10 +19,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "core/base/list.h"
-#include "core/base/mem.h"
-#include "core/base/text.h"
 
 enum { HEAD_MAX = 64 * 1024, LINE_MAX = 4096, PIECE = 64 * 1024, IDLE_MAX = 4 };
 
@@ -88,7 +89,8 @@ static int parse_base(struct http *h, const char *base)
         return -1;
     memcpy(h->host, rest.p, rest.n);
     if (n < rest.n &&
-        (rest.p[n] != ':' || number_read((struct bytes){rest.p + n + 1, rest.n - n - 1}, &port) < 0 || port > 65535))
+        (rest.p[n] != ':' || number_read((struct bytes){rest.p + n + 1, rest.n - n - 1}, &port) < 0 ||
+         port > 65535))
         return -1;
     memcpy(host, rest.p, n);
     host[n] = 0;
@@ -227,7 +229,8 @@ static bool choose_body(struct http_call *c)
 {
     struct bytes length = http_header(c, "Content-Length"), coding = http_header(c, "Transfer-Encoding");
     int64_t n;
-    c->may_stay = !bytes_say_nocase(http_header(c, "Connection"), "close") && memcmp(c->head.p, "HTTP/1.1", 8) == 0;
+    c->may_stay =
+        !bytes_say_nocase(http_header(c, "Connection"), "close") && memcmp(c->head.p, "HTTP/1.1", 8) == 0;
     if (c->is_head_method || c->status == 204 || c->status == 304) {
         c->state = DONE;
     } else if (coding.p) {
@@ -411,8 +414,8 @@ static void ready(int events, void *ctx)
     struct http_call *c = ctx;
     int error = 0;
     socklen_t len = sizeof(error);
-    if ((events & WATCH_WRITE) && c->sent == 0 && getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
-        error) {
+    if ((events & WATCH_WRITE) && c->sent == 0 &&
+        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error) {
         end_error(c, error, "cannot reach");
         return;
     }
@@ -505,10 +508,8 @@ void http_free(struct http *h)
 {
     if (!h)
         return;
-    list_each(k, &h->calls)
-        call_free(list_entry(k, struct http_call, link));
-    list_each(l, &h->idle)
-        close(idle_take(list_entry(l, struct idle, link)));
+    list_each(k, &h->calls) call_free(list_entry(k, struct http_call, link));
+    list_each(l, &h->idle) close(idle_take(list_entry(l, struct idle, link)));
     free(h);
 }
 

@@ -1,8 +1,14 @@
 /*
- * A socket that waits for its first line (or, on a WebSocket path, for its whole head) sits in an edge-triggered epoll
- * of the door's own: a peek takes nothing off the socket, so a level-triggered watch would fire for ever.
+ * A socket that waits for its first line (or, on a WebSocket path, for its whole head) sits in an
+ * edge-triggered epoll of the door's own: a peek takes nothing off the socket, so a level-triggered watch
+ * would fire for ever.
  */
 #include "core/net/door.h"
+
+#include "core/base/list.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/net/unix.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,15 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/list.h"
-#include "core/base/log.h"
-#include "core/base/mem.h"
-#include "core/net/unix.h"
-
 enum {
-    WAIT_MS = 10000,   /* for the first line; from its first byte on web counts by itself */
-    ACCEPTS = 64,      /* per turn and listener */
-    PAUSE_MS = 100,    /* when there is no descriptor left */
+    WAIT_MS = 10000, /* for the first line; from its first byte on web counts by itself */
+    ACCEPTS = 64,    /* per turn and listener */
+    PAUSE_MS = 100,  /* when there is no descriptor left */
     HEAD_MAX = 16384,
     WAITING_MAX = 4096, /* sockets that have said nothing yet; the oldest goes when one more comes */
 };
@@ -175,8 +176,9 @@ static void timed_out(void *ctx)
 
 static void describe(struct waiting *s, const struct sockaddr_storage *peer)
 {
-    const void *p = peer->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
-                                                : &((const struct sockaddr_in *)peer)->sin_addr;
+    const void *p = peer->ss_family == AF_INET6
+                        ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
+                        : &((const struct sockaddr_in *)peer)->sin_addr;
     int on = 1;
     s->uid = -1;
     if (s->listener->is_unix) {
@@ -187,7 +189,8 @@ static void describe(struct waiting *s, const struct sockaddr_storage *peer)
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static void admit(struct door *d, int fd, const struct web_listener *listener, const struct sockaddr_storage *peer)
+static void admit(struct door *d, int fd, const struct web_listener *listener,
+                  const struct sockaddr_storage *peer)
 {
     struct waiting *s = NEW(struct waiting);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = s};
@@ -283,8 +286,7 @@ void door_free(struct door *d)
     if (!d)
         return;
     door_stop(d);
-    list_each(k, &d->waitings)
-        hang_up(d, list_entry(k, struct waiting, link));
+    list_each(k, &d->waitings) hang_up(d, list_entry(k, struct waiting, link));
     timer_stop(&d->timer);
     watch_free(d->watch);
     close(d->epoll);

@@ -1,20 +1,31 @@
 #include "core/net/gate.h"
 
+#include "core/base/text.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
 
-#include "core/base/text.h"
-
 /*
- * One pass sorts the headers we know into places; the rules then look only at places. A rule is a row of `rules`
- * below, in the order in which a refusal is most useful: first what makes the message ambiguous, then who is asking
- * from where, then what is asked for.
+ * One pass sorts the headers we know into places; the rules then look only at places. A rule is a row of
+ * `rules` below, in the order in which a refusal is most useful: first what makes the message ambiguous, then
+ * who is asking from where, then what is asked for.
  */
 enum place {
-    HOST, CONTENT_LENGTH, TRANSFER_ENCODING, ORIGIN, FETCH_SITE, CONTENT_TYPE, ACCEPT, EXPECT, UPGRADE, CONNECTION,
-    WS_KEY, WS_VERSION, PLACES
+    HOST,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    ORIGIN,
+    FETCH_SITE,
+    CONTENT_TYPE,
+    ACCEPT,
+    EXPECT,
+    UPGRADE,
+    CONNECTION,
+    WS_KEY,
+    WS_VERSION,
+    PLACES
 };
 static const struct {
     const char *name;
@@ -38,10 +49,10 @@ static const struct {
 /* Headers whose values are lists, so that several lines are one value. */
 static const char *const lists[] = {"Accept",        "Cookie",     "Cache-Control", "Forwarded", "Via",
                                     "X-Forwarded-*", "tracestate", "baggage",       NULL};
-static const char *const method_names[] = {[METHOD_GET] = "GET",         [METHOD_HEAD] = "HEAD",
-                                           [METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",
-                                           [METHOD_PATCH] = "PATCH",     [METHOD_DELETE] = "DELETE",
-                                           [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "OTHER"};
+static const char *const method_names[] = {
+    [METHOD_GET] = "GET",         [METHOD_HEAD] = "HEAD",   [METHOD_POST] = "POST",
+    [METHOD_PUT] = "PUT",         [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE",
+    [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "OTHER"};
 static const char *const loopback_hosts[] = {"localhost", "127.0.0.1", "[::1]", NULL};
 static const struct gate_route route_any = {.path = "*", .flags = GATE_QUERY};
 
@@ -107,10 +118,12 @@ static bool is_list_valued(struct bytes name)
     return false;
 }
 
-/* Letter and length of a name as one of 64 bits: names with different bits differ, so most need no comparison. */
+/* Letter and length of a name as one of 64 bits: names with different bits differ, so most need no
+ * comparison. */
 static uint64_t name_bit(struct bytes name)
 {
-    return 1ull << (((unsigned)(name.p[0] | 0x20) * 7 + (unsigned)(name.p[name.n - 1] | 0x20) * 3 + name.n) & 63);
+    return 1ull << (((unsigned)(name.p[0] | 0x20) * 7 + (unsigned)(name.p[name.n - 1] | 0x20) * 3 + name.n) &
+                    63);
 }
 
 static bool came_before(const struct gate_head *h, size_t i)
@@ -144,7 +157,8 @@ static int check_headers(struct check *c)
         if (!is_token(h->name))
             return refuse(c->verdict, 400, "invalid_request", "bad header name '%s'", shown(h->name, name));
         if (!is_value(h->value))
-            return refuse(c->verdict, 400, "invalid_request", "bad value of header '%s'", shown(h->name, name));
+            return refuse(c->verdict, 400, "invalid_request", "bad value of header '%s'",
+                          shown(h->name, name));
         uint64_t bit = name_bit(h->name);
         if ((seen & bit) && !is_list_valued(h->name) && came_before(c->head, i))
             return refuse(c->verdict, 400,
@@ -206,8 +220,8 @@ static int hex_of(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Escapes well formed and never NUL; no segment is ".." once decoded. A backslash counts as a separator, for those
- * behind us who take it for one. */
+/* Escapes well formed and never NUL; no segment is ".." once decoded. A backslash counts as a separator, for
+ * those behind us who take it for one. */
 static bool path_is_sane(struct bytes path)
 {
     size_t dots = 0, others = 0;
@@ -237,8 +251,9 @@ static bool path_is_sane(struct bytes path)
 static bool query_is_sane(struct bytes query)
 {
     for (size_t i = 0; i < query.n; i++)
-        if (query.p[i] == '%' && (i + 2 >= query.n || hex_of(query.p[i + 1]) < 0 || hex_of(query.p[i + 2]) < 0 ||
-                                  (query.p[i + 1] == '0' && query.p[i + 2] == '0')))
+        if (query.p[i] == '%' &&
+            (i + 2 >= query.n || hex_of(query.p[i + 1]) < 0 || hex_of(query.p[i + 2]) < 0 ||
+             (query.p[i + 1] == '0' && query.p[i + 2] == '0')))
             return false;
     return true;
 }
@@ -398,7 +413,8 @@ static int check_type(struct check *c)
         c->pass->method == METHOD_HEAD || c->pass->method == METHOD_DELETE)
         return 0;
     type = essence(c->at[CONTENT_TYPE], &parameters);
-    if ((bytes_say_nocase(type, "application/json") || (route->type && bytes_say_nocase(type, route->type))) &&
+    if ((bytes_say_nocase(type, "application/json") ||
+         (route->type && bytes_say_nocase(type, route->type))) &&
         charset_is_utf8(parameters))
         return 0;
     return refuse(c->verdict, 415, "unsupported_media_type", "Content-Type must be application/json");
@@ -436,7 +452,8 @@ bool gate_accepts(struct bytes list, const char *type)
         int fit = 0;
         if (bytes_say_nocase(range, type))
             fit = 3;
-        else if (range.n == slash + 2 && range.p[slash + 1] == '*' && strncasecmp(range.p, type, slash + 1) == 0)
+        else if (range.n == slash + 2 && range.p[slash + 1] == '*' &&
+                 strncasecmp(range.p, type, slash + 1) == 0)
             fit = 2;
         else if (bytes_say(range, "*/*"))
             fit = 1;
@@ -462,8 +479,8 @@ static int check_accept(struct check *c)
 
 /* From here on nothing of a request is looked at before all of it has passed. */
 static int (*const rules[])(struct check *c) = {
-    check_headers, check_framing, check_target,  check_host,   check_origin,
-    check_method,  check_upgrade, check_accept,  check_type,   check_size,
+    check_headers, check_framing, check_target, check_host, check_origin,
+    check_method,  check_upgrade, check_accept, check_type, check_size,
 };
 
 static void split_target(struct gate_pass *p, struct bytes target)

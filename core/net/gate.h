@@ -1,14 +1,22 @@
 #pragma once
 /*
- * gate -- what an HTTP request head must be before anybody looks at it. A table of rules over a neutral head, so that
- * web (heads read by libmicrohttpd) and the door (WebSocket heads read by gate_read) are held to the same.
+ * gate -- what an HTTP request head must be before anybody looks at it. A table of rules over a neutral head,
+ * so that web (heads read by libmicrohttpd) and the door (WebSocket heads read by gate_read) are held to the
+ * same.
  *
  * Pure: no memory, no sockets. The first rule that fails gives the verdict.
  */
 #include "core/base/bytes.h"
 
 enum method {
-    METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER
 };
 #define METHOD_BIT(m) (1u << (m))
 
@@ -33,17 +41,17 @@ struct gate_head {
 };
 
 enum {
-    GATE_QUERY = 1,      /* a query is allowed */
-    GATE_ANY_TYPE = 2,   /* a body of any Content-Type; else application/json */
-    GATE_STREAMS = 4,    /* GET needs `Accept: text/event-stream`, POST that or application/json */
-    GATE_CORS = 8,       /* OPTIONS is answered, answers name the origin */
+    GATE_QUERY = 1,    /* a query is allowed */
+    GATE_ANY_TYPE = 2, /* a body of any Content-Type; else application/json */
+    GATE_STREAMS = 4,  /* GET needs `Accept: text/event-stream`, POST that or application/json */
+    GATE_CORS = 8,     /* OPTIONS is answered, answers name the origin */
 };
 struct gate_route {
-    const char *path;   /* exact, or with '*' at its end for all that begin so; the first that fits counts */
-    unsigned methods;   /* METHOD_BITs; 0: any */
-    unsigned flags;     /* without any route: GATE_QUERY */
-    size_t uri, body;   /* 0: the general limit */
-    const char *type;   /* besides application/json; or NULL */
+    const char *path; /* exact, or with '*' at its end for all that begin so; the first that fits counts */
+    unsigned methods; /* METHOD_BITs; 0: any */
+    unsigned flags;   /* without any route: GATE_QUERY */
+    size_t uri, body; /* 0: the general limit */
+    const char *type; /* besides application/json; or NULL */
 };
 const struct gate_route *gate_route(const struct gate_route *routes, struct bytes path); /* never NULL */
 
@@ -78,8 +86,8 @@ const char *method_name(enum method m);
 /* "GET, POST" of METHOD_BITs into `out`. */
 void method_list(unsigned bits, struct buf *out);
 
-/* Strict reading of a whole request head (up to and with the blank line), for sockets that libmicrohttpd never sees.
- * Returns 0, or 1 with `verdict`. Slices point into `raw`. */
+/* Strict reading of a whole request head (up to and with the blank line), for sockets that libmicrohttpd
+ * never sees. Returns 0, or 1 with `verdict`. Slices point into `raw`. */
 int gate_read(struct bytes raw, struct gate_head *head, struct gate_verdict *verdict);
 /* The whole check of a WebSocket head: gate_read, gate_check, and RFC 6455 §4.2.1. */
 int gate_check_websocket(struct bytes raw, const struct gate_rules *rules, struct gate_verdict *verdict);

@@ -1,9 +1,10 @@
-/* The gate's own reading of a head, for sockets that go to libwebsockets: it must never see a request of which we are
- * not sure that it reads it as we do (request smuggling; CVE-2025-11677 in its own header code). */
-#include <stdio.h>
-
+/* The gate's own reading of a head, for sockets that go to libwebsockets: it must never see a request of
+ * which we are not sure that it reads it as we do (request smuggling; CVE-2025-11677 in its own header code).
+ */
 #include "core/base/text.h"
 #include "core/net/gate.h"
+
+#include <stdio.h>
 
 static int refuse(struct gate_verdict *v, int status, const char *name, const char *text)
 {
@@ -19,7 +20,8 @@ static int malformed(struct gate_verdict *v, const char *text)
     return refuse(v, 400, "invalid_request", text);
 }
 
-/* Takes one line that ends with CRLF off `rest`; false when there is none, or a CR or LF stands alone in it. */
+/* Takes one line that ends with CRLF off `rest`; false when there is none, or a CR or LF stands alone in it.
+ */
 static bool next_line(struct bytes *rest, struct bytes *line)
 {
     size_t n = bytes_find(*rest, '\r');
@@ -68,7 +70,10 @@ int gate_read(struct bytes raw, struct gate_head *h, struct gate_verdict *v)
         if (h->count == GATE_HEADERS)
             return refuse(v, 431, "headers_too_large", "more than 100 headers");
         h->headers[h->count++] = (struct gate_header){
-            .name = {line.p, n}, .value = bytes_trim((struct bytes){line.p + n + 1, line.n - n - 1})};
+            .name = {line.p,         n             },
+              .value = bytes_trim((struct bytes){line.p + n + 1, line.n - n - 1}
+              )
+        };
     }
     return malformed(v, "malformed header line");
 }
@@ -107,7 +112,8 @@ int gate_check_websocket(struct bytes raw, const struct gate_rules *rules, struc
         return refuse(v, 405, "method_not_allowed", "a WebSocket is opened by GET"), v->allow = 1, 1;
     if (h.is_http10 || gate_header(&h, "Content-Length").p || gate_header(&h, "Transfer-Encoding").p)
         return malformed(v, "a WebSocket is opened by HTTP/1.1 without a body");
-    if (!bytes_say_nocase(gate_header(&h, "Upgrade"), "websocket") || !names_upgrade(gate_header(&h, "Connection")))
+    if (!bytes_say_nocase(gate_header(&h, "Upgrade"), "websocket") ||
+        !names_upgrade(gate_header(&h, "Connection")))
         return refuse(v, 426, "upgrade_required", "this path speaks WebSocket only");
     if (!bytes_say(gate_header(&h, "Sec-WebSocket-Version"), "13"))
         return refuse(v, 426, "upgrade_required", "only version 13 of WebSocket is spoken here");

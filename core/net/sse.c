@@ -144,7 +144,8 @@ static void end_line(struct sse_reader *r, void (*fn)(const struct sse_event *e,
     buf_clear(&r->line);
 }
 
-int sse_feed(struct sse_reader *r, struct bytes piece, void (*fn)(const struct sse_event *e, void *ctx), void *ctx)
+int sse_feed(struct sse_reader *r, struct bytes piece, void (*fn)(const struct sse_event *e, void *ctx),
+             void *ctx)
 {
     size_t at = 0;
     while (at < piece.n) {

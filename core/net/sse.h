@@ -19,4 +19,5 @@ struct sse_reader {
 void sse_reader_init(struct sse_reader *r, size_t limit);
 void sse_reader_end(struct sse_reader *r);
 /* Calls fn for each whole event; 0, or -1 over the limit. */
-int sse_feed(struct sse_reader *r, struct bytes piece, void (*fn)(const struct sse_event *e, void *ctx), void *ctx);
+int sse_feed(struct sse_reader *r, struct bytes piece, void (*fn)(const struct sse_event *e, void *ctx),
+             void *ctx);

@@ -1,5 +1,9 @@
 #include "core/net/unix.h"
 
+#include "core/base/bytes.h"
+#include "core/base/fd.h"
+#include "core/base/text.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,10 +14,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "core/base/bytes.h"
-#include "core/base/fd.h"
-#include "core/base/text.h"
 
 enum { BACKLOG = 4096 };
 

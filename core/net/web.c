@@ -1,20 +1,24 @@
 /*
- * How libmicrohttpd is driven: it has an epoll of its own, whose descriptor is one watch of our loop, and is run once
- * at the end of a turn, whatever woke it. It has no clock (its timeouts are off): all waiting is counted here.
+ * How libmicrohttpd is driven: it has an epoll of its own, whose descriptor is one watch of our loop, and is
+ * run once at the end of a turn, whatever woke it. It has no clock (its timeouts are off): all waiting is
+ * counted here.
  *
- * An answer is seldom there when a request is. libmicrohttpd's own way to wait is to suspend a connection, which costs
- * four system calls for each request (out of its epoll, its eventfd, a read in vain, into its epoll again) and makes
- * every resume walk all suspended ones. So a request is at first only held: at each run libmicrohttpd asks for the
- * answer again, which costs 0.1 µs and no system call. Only when too many are held, or one is held for long, or a
- * bulky message is under way (while some are held, libmicrohttpd cannot tell us that it wants to run again at once),
- * are they suspended.
+ * An answer is seldom there when a request is. libmicrohttpd's own way to wait is to suspend a connection,
+ * which costs four system calls for each request (out of its epoll, its eventfd, a read in vain, into its
+ * epoll again) and makes every resume walk all suspended ones. So a request is at first only held: at each
+ * run libmicrohttpd asks for the answer again, which costs 0.1 µs and no system call. Only when too many are
+ * held, or one is held for long, or a bulky message is under way (while some are held, libmicrohttpd cannot
+ * tell us that it wants to run again at once), are they suspended.
  *
- * A suspended or held connection is not read, so its hang-up would go unseen: each socket is put into an edge-triggered
- * epoll of ours once, at its beginning, with EPOLLRDHUP only; that costs nothing per request.
+ * A suspended or held connection is not read, so its hang-up would go unseen: each socket is put into an
+ * edge-triggered epoll of ours once, at its beginning, with EPOLLRDHUP only; that costs nothing per request.
  *
  * Streams and refusals leave libmicrohttpd: see web_away.c.
  */
 #include "core/net/web.h"
+
+#include "core/base/mem.h"
+#include "core/net/web_inside.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -22,14 +26,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/mem.h"
-#include "core/net/web_inside.h"
-
 enum {
-    HELD_MAX = 256,         /* more than this many at once are suspended */
-    HELD_MS = 20,           /* and so is one that takes this long */
-    DROP_MAX = 64 * 1024,   /* body that is read only to be dropped */
-    RUNS = 3,               /* of libmicrohttpd in one turn, as long as it moves */
+    HELD_MAX = 256,       /* more than this many at once are suspended */
+    HELD_MS = 20,         /* and so is one that takes this long */
+    DROP_MAX = 64 * 1024, /* body that is read only to be dropped */
+    RUNS = 3,             /* of libmicrohttpd in one turn, as long as it moves */
 };
 
 /* ---- connections ---- */
@@ -45,13 +46,15 @@ int web_take(struct web *w, int fd, const struct web_listener *from, const char 
         conn_refuse(c, &v);
         return 0;
     }
-    if (getpeername(fd, (struct sockaddr *)&peer, &n) < 0 || epoll_ctl(w->peers, EPOLL_CTL_ADD, fd, &event) < 0) {
+    if (getpeername(fd, (struct sockaddr *)&peer, &n) < 0 ||
+        epoll_ctl(w->peers, EPOLL_CTL_ADD, fd, &event) < 0) {
         conn_free(c);
         close(fd);
         return -1;
     }
     w->arriving = c;
-    bool is_taken = MHD_add_connection(w->mhd, fd, (struct sockaddr *)&peer, n) == MHD_YES; /* else it was closed */
+    bool is_taken =
+        MHD_add_connection(w->mhd, fd, (struct sockaddr *)&peer, n) == MHD_YES; /* else it was closed */
     w->arriving = NULL;
     if (!is_taken) {
         c->is_inside = false;
@@ -171,7 +174,8 @@ static enum MHD_Result got_piece(struct request *r, const char *piece, size_t *n
 
 static struct MHD_Response *response_of(struct request *r)
 {
-    /* The bytes are ours and stay until on_completed, which libmicrohttpd calls when it is through with them. */
+    /* The bytes are ours and stay until on_completed, which libmicrohttpd calls when it is through with them.
+     */
     struct MHD_Response *response =
         MHD_create_response_from_buffer(r->answer.n, (void *)(uintptr_t)r->answer.p, MHD_RESPMEM_PERSISTENT);
     const char *name, *value;
@@ -274,8 +278,8 @@ static int64_t allowance(const struct request *r, size_t bytes)
     return r->web->limits.body_ms + (int64_t)(bytes >> 20) * 10000;
 }
 
-/* Those that a run did not see through get a time limit of their own; those that the next did not either end the
- * holding (see the top). */
+/* Those that a run did not see through get a time limit of their own; those that the next did not either end
+ * the holding (see the top). */
 static void watch_the_slow(struct web *w)
 {
     w->is_bulky = false;
@@ -305,8 +309,7 @@ static void watch_the_slow(struct web *w)
 static void flush(void *ctx)
 {
     struct web *w = ctx;
-    list_each(l, &w->flushing)
-        away_flush(list_entry(l, struct conn, flush));
+    list_each(l, &w->flushing) away_flush(list_entry(l, struct conn, flush));
 }
 
 static void run(void *ctx)
@@ -411,14 +414,15 @@ struct web *web_new(struct loop *loop, const struct web_limits *limits, const st
     web_wait_init(&w->idles, w, w->limits.idle_ms);
     w->peers = epoll_create1(EPOLL_CLOEXEC);
     /* MHD_USE_TURBO: no shutdown() when it lets go of a socket, which may live on with us. */
-    w->mhd = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
-            MHD_USE_SUPPRESS_DATE_NO_CLOCK, /* its Date costs a gmtime for each answer; ours is one a second */
-        0, NULL, NULL, on_request,
-        w, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_POOL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)w->limits.connections + 64, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_line, w,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_NOTIFY_CONNECTION, on_connection, w,
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, w, MHD_OPTION_END);
+    w->mhd =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
+                             MHD_USE_SUPPRESS_DATE_NO_CLOCK, /* its Date costs a gmtime for each answer; ours
+                                                                is one a second */
+                         0, NULL, NULL, on_request, w, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_POOL,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)w->limits.connections + 64,
+                         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_line, w,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_NOTIFY_CONNECTION,
+                         on_connection, w, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, w, MHD_OPTION_END);
     if (w->peers < 0 || !w->mhd)
         mem_end(); /* no descriptors at the start of the process: as hopeless as no memory */
     int fd = MHD_get_daemon_info(w->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -458,10 +462,8 @@ void web_free(struct web *w)
         request_tell_gone(r);
         request_end(r);
     }
-    list_each(k, &w->conns)
-        conn_free(list_entry(k, struct conn, link));
-    list_each(s, &w->spares)
-        request_free(list_entry(s, struct request, link));
+    list_each(k, &w->conns) conn_free(list_entry(k, struct conn, link));
+    list_each(s, &w->spares) request_free(list_entry(s, struct request, link));
     watch_free(w->peers_watch);
     close(w->peers);
     timer_stop(&w->again);

@@ -1,21 +1,22 @@
 /*
- * Sockets that have left libmicrohttpd: streams, refusals, and answers that do not wait for the rest of a body.
+ * Sockets that have left libmicrohttpd: streams, refusals, and answers that do not wait for the rest of a
+ * body.
  *
- * To leave, a socket is duplicated; libmicrohttpd lets go of its own descriptor and of the 16 KiB it keeps for each
- * connection, and from then on we write (it reads nothing that comes). An idle stream thus costs 1 KiB, an event one
- * send(), and no walk over suspended connections. What libmicrohttpd may have read of a pipelined next request is lost
- * with it, so every such answer says `Connection: close`.
+ * To leave, a socket is duplicated; libmicrohttpd lets go of its own descriptor and of the 16 KiB it keeps
+ * for each connection, and from then on we write (it reads nothing that comes). An idle stream thus costs 1
+ * KiB, an event one send(), and no walk over suspended connections. What libmicrohttpd may have read of a
+ * pipelined next request is lost with it, so every such answer says `Connection: close`.
  *
- * At the end we shut down our side and read on for a moment: closing on unread data would turn into a reset, which
- * takes from the client what it has not read yet.
+ * At the end we shut down our side and read on for a moment: closing on unread data would turn into a reset,
+ * which takes from the client what it has not read yet.
  */
+#include "core/net/web_inside.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "core/net/web_inside.h"
 
 enum { LINGER_MS = 1000, LINGER_BYTES = 64 * 1024, KEEP = 2048 };
 
@@ -205,7 +206,8 @@ void away_refuse(struct conn *c, int status, struct bytes json)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     buf_addf(&c->out,
-             "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n"
+             "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: "
+             "no-store\r\n%sContent-Length: %zu\r\n"
              "Connection: close\r\n\r\n",
              status, MHD_get_reason_phrase_for((unsigned)status),
              status == 503   ? "Retry-After: 1\r\n"

@@ -1,13 +1,13 @@
 /* Connections: how many, from where, and how long each may take. */
+#include "core/base/mem.h"
+#include "core/net/web_inside.h"
+
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "core/base/mem.h"
-#include "core/net/web_inside.h"
 
 /* ---- time ---- */
 
@@ -72,7 +72,8 @@ static void conn_timed_out(void *ctx)
     }
     if (r && r->step != STEP_WAIT) {
         /* libmicrohttpd has sent nothing yet, and will not once it sees the shutdown. */
-        static const char late[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        static const char late[] =
+            "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
         (void)!send(c->fd, late, sizeof(late) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         c->web->counts.refused++;
     }
@@ -113,7 +114,8 @@ static void count_out(struct conn *c)
         table_drop(&w->addresses, key);
 }
 
-struct conn *conn_new(struct web *w, int fd, const struct web_listener *from, const char *address, int64_t uid)
+struct conn *conn_new(struct web *w, int fd, const struct web_listener *from, const char *address,
+                      int64_t uid)
 {
     struct conn *c = NEW(struct conn);
     c->web = w;

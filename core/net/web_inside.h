@@ -1,17 +1,18 @@
 #pragma once
 /*
- * web_inside -- what web.c (libmicrohttpd and the loop), web_request.c (the request as its handler sees it) and
- * web_away.c (sockets that have left libmicrohttpd) share. Nobody else includes it.
+ * web_inside -- what web.c (libmicrohttpd and the loop), web_request.c (the request as its handler sees it)
+ * and web_away.c (sockets that have left libmicrohttpd) share. Nobody else includes it.
  */
-#include <microhttpd.h>
-
 #include "core/base/list.h"
 #include "core/base/table.h"
 #include "core/net/web.h"
 
+#include <microhttpd.h>
+
 /*
- * libmicrohttpd's memory for one connection: head, and body as it passes. It is wholly written over after each request,
- * so it is what an idle connection costs (20 KiB with all that belongs to it), and 1 µs per 40 KiB and request.
+ * libmicrohttpd's memory for one connection: head, and body as it passes. It is wholly written over after
+ * each request, so it is what an idle connection costs (20 KiB with all that belongs to it), and 1 µs per 40
+ * KiB and request.
  */
 enum { WEB_POOL = 18 * 1024, WEB_POOL_PER_HEADER = 56, WEB_POOL_LEFT = 1024 };
 
@@ -108,7 +109,7 @@ struct web {
     struct link spares;
     bool is_running; /* libmicrohttpd is */
     bool must_run;   /* libmicrohttpd has something to do that its epoll fd does not show */
-    int64_t date_s; /* of `date` */
+    int64_t date_s;  /* of `date` */
     char date[32];
 };
 
@@ -120,21 +121,22 @@ void web_set_limits(struct web *w, const struct web_limits *given);
 void web_wait_init(struct wait *in, struct web *w, int64_t ms);
 void web_wait(struct conn *c, struct wait *in); /* its time begins anew */
 void web_wait_over(struct conn *c);
-struct conn *conn_new(struct web *w, int fd, const struct web_listener *from, const char *address, int64_t uid);
+struct conn *conn_new(struct web *w, int fd, const struct web_listener *from, const char *address,
+                      int64_t uid);
 void conn_free(struct conn *c);
-bool conn_count_in(struct conn *c); /* false: its address has as many as it may */
+bool conn_count_in(struct conn *c);                             /* false: its address has as many as it may */
 void conn_refuse(struct conn *c, const struct gate_verdict *v); /* one that libmicrohttpd never sees */
 
 /* web_request.c */
 struct request *request_new(struct web *w, struct conn *c);
-void request_cut(struct request *r); /* the socket is lost to it; it ends at once, or with its answer */
+void request_cut(struct request *r);    /* the socket is lost to it; it ends at once, or with its answer */
 void request_settle(struct request *r); /* it was in web->ending: ends it, or tells its handler to end it */
 void request_end(struct request *r);    /* on_end, and back to the spares */
 void request_free(struct request *r);
 void request_tell_gone(struct request *r);
 int request_take_head(struct request *r, const char *method, const char *version); /* 1: not as it was sent */
 void request_refused(struct request *r, const struct gate_verdict *v);
-void request_preflight(struct request *r); /* answers OPTIONS of a CORS route */
+void request_preflight(struct request *r);                      /* answers OPTIONS of a CORS route */
 void request_finish_headers(struct request *r, bool is_stream); /* adds those of every answer */
 /* Walks the pairs: `size_t at = 0; while (request_next_header(r, &at, &name, &value))`. */
 bool request_next_header(const struct request *r, size_t *at, const char **name, const char **value);
@@ -142,8 +144,9 @@ const char *web_date(struct web *w);
 void web_add_refusal(struct web *w, struct request *r, const struct gate_verdict *v, struct buf *out);
 
 /* web_away.c */
-int away_leave(struct request *r);   /* 0, or -1 when there is no descriptor left */
-void away_answer(struct request *r); /* the given answer as bytes into conn->out; the connection closes after it */
+int away_leave(struct request *r); /* 0, or -1 when there is no descriptor left */
+void away_answer(
+    struct request *r); /* the given answer as bytes into conn->out; the connection closes after it */
 void away_begin_stream(struct request *r);
 void away_push(struct request *r, struct bytes piece);
 void away_finish(struct request *r);

@@ -1,12 +1,12 @@
 /* The request as its handler sees it: what came, what is answered, and how it ends. */
+#include "core/base/mem.h"
+#include "core/net/web_inside.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
-
-#include "core/base/mem.h"
-#include "core/net/web_inside.h"
 
 enum { SPARES = 256, KEEP = 16 * 1024 }; /* requests kept for reuse, and the memory each may keep */
 
@@ -154,18 +154,22 @@ static enum MHD_Result add_header(void *ctx, enum MHD_ValueKind kind, const char
     if (name != l->next || !value)
         l->is_broken = true;
     if (h->count < GATE_HEADERS)
-        h->headers[h->count] = (struct gate_header){{name, name_n}, {value, value_n}};
+        h->headers[h->count] = (struct gate_header){
+            {name,  name_n },
+            {value, value_n}
+        };
     h->count++;
     l->next = value + value_n + 2;
     return MHD_YES;
 }
 
 /*
- * libmicrohttpd cuts what it reads in place, ends each piece with NUL, and is lenient: a NUL in a name or value ends
- * it unseen, a lone LF ends a line, a folded line is joined. All of these leave gaps. So the pieces must lie in its
- * buffer exactly as a well-formed head would: method, SP, target, SP, version, CRLF, lines that end with CRLF, CRLF.
- * (A version of libmicrohttpd that moves pieces about would make us refuse everything: seen at once.)
- * The head is then copied, because the handler may need it longer than libmicrohttpd keeps it.
+ * libmicrohttpd cuts what it reads in place, ends each piece with NUL, and is lenient: a NUL in a name or
+ * value ends it unseen, a lone LF ends a line, a folded line is joined. All of these leave gaps. So the
+ * pieces must lie in its buffer exactly as a well-formed head would: method, SP, target, SP, version, CRLF,
+ * lines that end with CRLF, CRLF. (A version of libmicrohttpd that moves pieces about would make us refuse
+ * everything: seen at once.) The head is then copied, because the handler may need it longer than
+ * libmicrohttpd keeps it.
  */
 int request_take_head(struct request *r, const char *method, const char *version)
 {

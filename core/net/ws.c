@@ -1,23 +1,23 @@
 /*
- * libwebsockets as a guest of our loop. It only ever sees sockets whose whole head the door has checked; its HTTP role
- * must never serve anybody, so every callback of that role refuses.
+ * libwebsockets as a guest of our loop. It only ever sees sockets whose whole head the door has checked; its
+ * HTTP role must never serve anybody, so every callback of that role refuses.
  *
- * What surprised us in 4.1.6: it loads its libuv part as a plug-in and unloads it while libuv still holds close
- * callbacks in it, so we pin that library first. It keeps timeouts in a sorted list that costs O(n) for each event, so
- * an open socket has none, and our own timers do that work. It allocates two arrays as long as the limit of open files,
- * a million somewhere, and writes to all of it.
+ * What surprised us in 4.1.6: it loads its libuv part as a plug-in and unloads it while libuv still holds
+ * close callbacks in it, so we pin that library first. It keeps timeouts in a sorted list that costs O(n) for
+ * each event, so an open socket has none, and our own timers do that work. It allocates two arrays as long as
+ * the limit of open files, a million somewhere, and writes to all of it.
  */
 #include "core/net/ws.h"
+
+#include "core/base/list.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
 
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <libwebsockets.h>
 #include <sys/resource.h>
-
-#include "core/base/list.h"
-#include "core/base/mem.h"
-#include "core/base/text.h"
 
 enum { PING_MS = 20000, SILENCE_MS = 45000, FILES_MAX = 32768, RX = 2048 };
 
@@ -103,7 +103,8 @@ static int confirm(struct socket *s, struct lws *wsi, void *in, size_t n)
 {
     char what[16];
     (void)in, (void)n; /* CVE-2025-11677 is in what `in` points to */
-    if (!s || lws_hdr_copy(wsi, what, sizeof(what), WSI_TOKEN_UPGRADE) != 9 || strcasecmp(what, "websocket") != 0)
+    if (!s || lws_hdr_copy(wsi, what, sizeof(what), WSI_TOKEN_UPGRADE) != 9 ||
+        strcasecmp(what, "websocket") != 0)
         return -1;
     return 0;
 }
@@ -113,7 +114,8 @@ static int established(struct socket *s, struct lws *wsi, void *in, size_t n)
     struct ws *w = s->ws;
     struct bytes target = bytes_of(s->target);
     size_t mark = bytes_find(target, '?');
-    struct bytes query = mark < target.n ? (struct bytes){target.p + mark + 1, target.n - mark - 1} : BYTES_NONE;
+    struct bytes query =
+        mark < target.n ? (struct bytes){target.p + mark + 1, target.n - mark - 1} : BYTES_NONE;
     (void)in, (void)n;
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     s->is_open = true;
@@ -204,16 +206,16 @@ static const struct row {
     int (*fn)(struct socket *s, struct lws *wsi, void *in, size_t n);
     bool may_be_nobodys; /* called without a socket of ours, too */
 } rows[] = {
-    [LWS_CALLBACK_HTTP] = {refuse, true},
-    [LWS_CALLBACK_HTTP_BODY] = {refuse, true},
-    [LWS_CALLBACK_HTTP_BODY_COMPLETION] = {refuse, true},
-    [LWS_CALLBACK_HTTP_CONFIRM_UPGRADE] = {confirm, true},
+    [LWS_CALLBACK_HTTP] = {refuse,      true },
+    [LWS_CALLBACK_HTTP_BODY] = {refuse,      true },
+    [LWS_CALLBACK_HTTP_BODY_COMPLETION] = {refuse,      true },
+    [LWS_CALLBACK_HTTP_CONFIRM_UPGRADE] = {confirm,     true },
     [LWS_CALLBACK_ESTABLISHED] = {established, false},
-    [LWS_CALLBACK_RECEIVE] = {received, false},
-    [LWS_CALLBACK_RECEIVE_PONG] = {ponged, false},
-    [LWS_CALLBACK_SERVER_WRITEABLE] = {writeable, false},
-    [LWS_CALLBACK_CLOSED] = {closed, false},
-    [LWS_CALLBACK_WSI_DESTROY] = {destroyed, false},
+    [LWS_CALLBACK_RECEIVE] = {received,    false},
+    [LWS_CALLBACK_RECEIVE_PONG] = {ponged,      false},
+    [LWS_CALLBACK_SERVER_WRITEABLE] = {writeable,   false},
+    [LWS_CALLBACK_CLOSED] = {closed,      false},
+    [LWS_CALLBACK_WSI_DESTROY] = {destroyed,   false},
 };
 
 static int call(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
@@ -280,7 +282,8 @@ int ws_check(struct why *why)
     return why_set(why, -ENOENT, "cannot load libwebsockets' libuv plug-in: %s", dlerror());
 }
 
-struct ws *ws_new(struct loop *loop, const char *subprotocol, size_t message_max, const struct ws_ops *ops, void *ctx)
+struct ws *ws_new(struct loop *loop, const char *subprotocol, size_t message_max, const struct ws_ops *ops,
+                  void *ctx)
 {
     lws_set_log_level(0, NULL);
     if (ws_check(NULL) < 0)
