@@ -12,7 +12,7 @@
  * State of the process, against the house rule, because the clock is asked from everywhere and belongs to
  * nobody; it is set once and exists in test builds only.
  */
-static const volatile int64_t *offset_place;
+static const int64_t *offset_place;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void find_offset(void)
@@ -37,7 +37,7 @@ bool clock_is_held(void)
 
 static int64_t offset_ms(void)
 {
-    return clock_is_held() ? *offset_place : 0;
+    return clock_is_held() ? __atomic_load_n(offset_place, __ATOMIC_RELAXED) : 0;
 }
 #else
 static inline int64_t offset_ms(void)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static int clock_fd = -1;
-static volatile int64_t *offset;
+static int64_t *offset;
 
 void kit_clock_hold(void)
 {
@@ -25,8 +25,8 @@ void kit_clock_hold(void)
 
 void kit_clock_move_ms(int64_t ms)
 {
-    assert_non_null((void *)offset);
-    *offset += ms;
+    assert_non_null(offset);
+    __atomic_fetch_add(offset, ms, __ATOMIC_RELAXED);
 }
 
 void kit_clock_release(void)
