@@ -1,14 +1,23 @@
-// answer -- reads one HTTP/1.1 answer at a time from bytes as they come: plain, chunked or until the end of the
-// connection; JSON or an SSE stream. Grows with the answer and keeps its room for the next one.
+// answer -- reads one HTTP/1.1 answer at a time from bytes as they come: plain, chunked or until the end of
+// the connection; JSON or an SSE stream. Grows with the answer and keeps its room for the next one.
 //
 // The body is `body`, `body_n` once answer_feed says DONE, and lives until answer_next.
 #pragma once
 #include "measure.h"
+
 #include <ctype.h>
 #include <strings.h>
 
-enum answer_state { ANSWER_HEAD, ANSWER_LENGTH, ANSWER_CHUNK_SIZE, ANSWER_CHUNK, ANSWER_CHUNK_END, ANSWER_TRAILER,
-                    ANSWER_UNTIL_END, ANSWER_DONE };
+enum answer_state {
+    ANSWER_HEAD,
+    ANSWER_LENGTH,
+    ANSWER_CHUNK_SIZE,
+    ANSWER_CHUNK,
+    ANSWER_CHUNK_END,
+    ANSWER_TRAILER,
+    ANSWER_UNTIL_END,
+    ANSWER_DONE
+};
 
 struct answer {
     enum answer_state state;
@@ -17,8 +26,8 @@ struct answer {
     char session[128]; // Mcp-Session-Id, "" when there was none
     char *raw;         // as received; [at, n) is not yet looked at
     size_t n, cap, at;
-    size_t left;      // of the body or of the current chunk
-    char *joined;     // chunks put together
+    size_t left;  // of the body or of the current chunk
+    char *joined; // chunks put together
     size_t joined_cap;
     char *body;
     size_t body_n;

@@ -1,12 +1,16 @@
-// ask -- the requests of one connection, written once as a template and only patched for each call: nine digits
-// of id and, for an echo, twenty digits that make the arguments distinct. So writing a request costs next to
-// nothing, and every request of a run has the same size.
+// ask -- the requests of one connection, written once as a template and only patched for each call: nine
+// digits of id and, for an echo, twenty digits that make the arguments distinct. So writing a request costs
+// next to nothing, and every request of a run has the same size.
 //
-// Ids count up on each connection by itself, from the same number: different clients do use the same ids, and a
-// hub that mixes them up is found by the echoed text, which is never the same twice.
+// Ids count up on each connection by itself, from the same number: different clients do use the same ids, and
+// a hub that mixes them up is found by the echoed text, which is never the same twice.
 #pragma once
 #include "measure.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 
 enum era { ERA_MODERN, ERA_LEGACY };
@@ -14,9 +18,9 @@ enum op { OP_ECHO, OP_LIST, OP_BIG, OP_CALL, OP_GET };
 
 #define MODERN "2026-07-28"
 #define LEGACY "2025-11-25"
-#define ASK_META                                                                                              \
-    "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"" MODERN "\","                                  \
-    "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"bench\",\"version\":\"1\"},"                          \
+#define ASK_META                                                                     \
+    "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"" MODERN "\","         \
+    "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"bench\",\"version\":\"1\"}," \
     "\"io.modelcontextprotocol/clientCapabilities\":{}}"
 #define ID_FIRST 100000000ull
 #define ID_DIGITS 9
@@ -41,6 +45,23 @@ struct ask {
     size_t session_at;      // 0: none
 };
 
+// http://127.0.0.1:PORT/path, nothing else: a load never leaves the machine. `host` has room for 64; the
+// path, or NULL.
+static inline const char *url_path(const char *url, struct sockaddr_in *address, char *host)
+{
+    static const char before[] = "http://127.0.0.1:";
+    char *end = NULL;
+    if (strncmp(url, before, sizeof before - 1) != 0)
+        return NULL;
+    unsigned long port = strtoul(url + sizeof before - 1, &end, 10);
+    if (port == 0 || port > 65535)
+        return NULL;
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    snprintf(host, 64, "127.0.0.1:%lu", port);
+    return *end == '/' ? end : "/";
+}
+
 // Appends to a growing string.
 struct pen {
     char *p;
@@ -53,6 +74,7 @@ static inline void pen_add(struct pen *s, const char *p, size_t n)
         s->cap = (s->n + n + 1) * 2;
         s->p = room(s->p, s->cap);
     }
+    assert(s->p != NULL);
     memcpy(s->p + s->n, p, n);
     s->n += n;
     s->p[s->n] = '\0';
@@ -120,7 +142,8 @@ static inline void ask_params(struct ask *a, struct pen *body, const struct ask_
     pen_print(body, "%s%s}", comma, meta);
 }
 
-static inline void ask_headers(struct ask *a, struct pen *head, const struct ask_kind *kind, const char *session)
+static inline void ask_headers(struct ask *a, struct pen *head, const struct ask_kind *kind,
+                               const char *session)
 {
     pen_print(head,
               "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"

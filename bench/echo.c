@@ -1,14 +1,17 @@
-// echo -- an MCP server on stdin and stdout that costs as little as one can: the upstream of all measurements.
+// echo -- an MCP server on stdin and stdout that costs as little as one can: the upstream of all
+// measurements.
 //
 //   echo [--tools N] [--die-if FILE]
 //
-// Tools: echo {text}, big {bytes}, slow {ms}, flood {ms, per_second} (that many log messages, then the answer); the
-// list holds N tools (default these four): these first, generated ones after them. With FILE there, it exits at once:
-// a server that is dead and stays dead. Both eras, told apart by each request alone (a claim in _meta is modern).
+// Tools: echo {text}, big {bytes}, slow {ms}, flood {ms, per_second} (that many log messages, then the
+// answer); the list holds N tools (default these four): these first, generated ones after them. With FILE
+// there, it exits at once: a server that is dead and stays dead. Both eras, told apart by each request alone
+// (a claim in _meta is modern).
 //
-// It reads all there is, answers every line into one buffer and writes that once. No tree, no copy of arguments: the
-// text goes back as the bytes it came in.
+// It reads all there is, answers every line into one buffer and writes that once. No tree, no copy of
+// arguments: the text goes back as the bytes it came in.
 #include "measure.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -171,7 +174,8 @@ static void finish_result(struct echo *e, bool modern, bool lists)
     put_text(e, "}}\n");
 }
 
-static void answer_error(struct echo *e, const struct request *r, int code, const char *text, const char *data)
+static void answer_error(struct echo *e, const struct request *r, int code, const char *text,
+                         const char *data)
 {
     char number[32];
     if (r->id.n == 0)
@@ -214,18 +218,22 @@ static void make_tool(FILE *to, int i)
         "\"properties\":{\"bytes\":{\"type\":\"integer\"}},\"required\":[\"bytes\"]}}",
         "{\"name\":\"slow\",\"description\":\"Answers later\",\"inputSchema\":{\"type\":\"object\","
         "\"properties\":{\"ms\":{\"type\":\"integer\"}},\"required\":[\"ms\"]}}",
-        "{\"name\":\"flood\",\"description\":\"Sends log messages, then answers\",\"inputSchema\":{\"type\":\"object\","
-        "\"properties\":{\"ms\":{\"type\":\"integer\"},\"per_second\":{\"type\":\"integer\"}},\"required\":[\"ms\"]}}",
+        "{\"name\":\"flood\",\"description\":\"Sends log messages, then "
+        "answers\",\"inputSchema\":{\"type\":\"object\","
+        "\"properties\":{\"ms\":{\"type\":\"integer\"},\"per_second\":{\"type\":\"integer\"}},\"required\":["
+        "\"ms\"]}}",
     };
     if (i < 4)
         fputs(own[i], to);
     else
-        fprintf(to,
-                "{\"name\":\"generated_%04d\",\"description\":\"Tool %d of a long list; it takes an owner and a "
-                "repository\",\"inputSchema\":{\"type\":\"object\",\"properties\":{\"owner\":{\"type\":\"string\"},"
-                "\"repo\":{\"type\":\"string\"},\"page\":{\"type\":\"integer\",\"minimum\":1}},"
-                "\"required\":[\"owner\",\"repo\"]}}",
-                i, i);
+        fprintf(
+            to,
+            "{\"name\":\"generated_%04d\",\"description\":\"Tool %d of a long list; it takes an owner and a "
+            "repository\",\"inputSchema\":{\"type\":\"object\",\"properties\":{\"owner\":{\"type\":"
+            "\"string\"},"
+            "\"repo\":{\"type\":\"string\"},\"page\":{\"type\":\"integer\",\"minimum\":1}},"
+            "\"required\":[\"owner\",\"repo\"]}}",
+            i, i);
 }
 
 static void make_list(struct echo *e, int n)
@@ -306,7 +314,8 @@ static void initialize(struct echo *e, const struct request *r)
         put(e, asked.p, asked.n);
     else
         put_text(e, "\"2025-11-25\"");
-    put_text(e, ",\"capabilities\":{\"tools\":{},\"logging\":{}},\"serverInfo\":{\"name\":\"echo\",\"version\":\"1\"}}}\n");
+    put_text(e, ",\"capabilities\":{\"tools\":{},\"logging\":{}},\"serverInfo\":{\"name\":\"echo\","
+                "\"version\":\"1\"}}}\n");
 }
 
 static void cancel(struct echo *e, const struct request *r)
@@ -325,15 +334,17 @@ static void empty_result(struct echo *e, const struct request *r)
 
 static void discover(struct echo *e, const struct request *r)
 {
-    begin_answer(e, r->id.p, r->id.n,
-                 ",\"result\":{\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{},\"logging\":{}}");
+    begin_answer(
+        e, r->id.p, r->id.n,
+        ",\"result\":{\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{},\"logging\":{}}");
     finish_result(e, true, true);
 }
 
 // Nothing here ever changes, so the acknowledgement is the only frame.
 static void acknowledge(struct echo *e, const struct request *r)
 {
-    put_text(e, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"notifications\":"
+    put_text(e, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/"
+                "acknowledged\",\"params\":{\"notifications\":"
                 "{},\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":");
     put(e, r->id.p, r->id.n);
     put_text(e, "}}}\n");
@@ -342,7 +353,8 @@ static void acknowledge(struct echo *e, const struct request *r)
 static void dispatch(struct echo *e, const struct request *r)
 {
     if (r->claim.n > 0 && !is(r->claim, "2026-07-28"))
-        answer_error(e, r, -32022, "unsupported protocol version", ",\"data\":{\"supported\":[\"2026-07-28\"]}");
+        answer_error(e, r, -32022, "unsupported protocol version",
+                     ",\"data\":{\"supported\":[\"2026-07-28\"]}");
     else if (is(r->method, "tools/call"))
         call_tool(e, r);
     else if (is(r->method, "tools/list")) {
@@ -388,8 +400,11 @@ static void pour(struct echo *e, struct owed *o, uint64_t now)
     uint64_t until = now < o->due ? now : o->due;
     double wanted = (double)(until - o->began) / 1e9 * o->per_second;
     for (; o->sent + 1 <= wanted; o->sent++)
-        put_text(e, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"logger\":"
-                    "\"flood\",\"data\":\"one more line that nobody has asked for, of about the usual length\"}}\n");
+        put_text(
+            e,
+            "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+            "message\",\"params\":{\"level\":\"info\",\"logger\":"
+            "\"flood\",\"data\":\"one more line that nobody has asked for, of about the usual length\"}}\n");
 }
 
 // Answers what has fallen due; how long there is nothing to do, ms (-1: until something comes).
@@ -402,7 +417,8 @@ static int pay(struct echo *e)
         if (o->per_second > 0)
             pour(e, o, now);
         if (o->due <= now) {
-            begin_answer(e, o->id, o->id_n, ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"done\"}]");
+            begin_answer(e, o->id, o->id_n,
+                         ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"done\"}]");
             finish_result(e, o->modern, false);
             e->owed[i--] = e->owed[--e->owed_n];
             continue;
@@ -440,22 +456,21 @@ static void read_lines(struct echo *e)
 
 int main(int argc, char **argv)
 {
-    struct echo *e = room(NULL, sizeof *e);
+    struct echo e = {0};
     int tools = 4;
 
-    memset(e, 0, sizeof *e);
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--tools") == 0)
             tools = (int)strtol(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--die-if") == 0 && access(argv[i + 1], F_OK) == 0)
             return 1;
     }
-    make_list(e, tools);
+    make_list(&e, tools);
     for (;;) {
-        int wait = pay(e);
-        flush_out(e);
+        int wait = pay(&e);
+        flush_out(&e);
         struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
         if (wait < 0 || poll(&in, 1, wait) > 0)
-            read_lines(e);
+            read_lines(&e);
     }
 }

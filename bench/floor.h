@@ -1,7 +1,9 @@
-// floor -- the least an HTTP/1.1 server can do: accept, find the end of a request, write bytes back. What both floor
-// programs share. Nothing is checked: this is what the hub is measured against, not an example to follow.
+// floor -- the least an HTTP/1.1 server can do: accept, find the end of a request, write bytes back. What
+// both floor programs share. Nothing is checked: this is what the hub is measured against, not an example to
+// follow.
 #pragma once
 #include "measure.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -43,6 +45,7 @@ static inline void floor_watch(int epoll, int fd, uint32_t events, void *ptr, in
 static inline void floor_accept(int epoll, int listener)
 {
     int fd, one = 1;
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the epoll keeps the caller; the analyzer cannot see that
     while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct caller *c = room(NULL, sizeof *c);
         *c = (struct caller){.fd = fd};

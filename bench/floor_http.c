@@ -1,6 +1,8 @@
-// floor_http -- a bare epoll HTTP server that answers everything with the same bytes: the floor of 90-performance.
+// floor_http -- a bare epoll HTTP server that answers everything with the same bytes: the floor of
+// 90-performance.
 //
-//   floor_http [--bytes N]     body size of the answer (default 200); prints its URL; ends when its parent does
+//   floor_http [--bytes N]     body size of the answer (default 200); prints its URL; ends when its parent
+//   does
 #include "floor.h"
 
 // As long a head as a real answer has.

@@ -1,19 +1,26 @@
-// floor_pipe -- a bare proxy between HTTP and the pipes of one child: the body of each request becomes a line, each
-// line of the child answers the oldest open request. No JSON is looked at, so it works only with a child that answers
-// in order (bench/echo does). One write to the child per turn.
+// floor_pipe -- a bare proxy between HTTP and the pipes of one child: the body of each request becomes a
+// line, each line of the child answers the oldest open request. No JSON is looked at, so it works only with a
+// child that answers in order (bench/echo does). One write to the child per turn.
 //
-//   floor_pipe COMMAND [ARGUMENT...]     prints its URL; ends when its parent does
+//   floor_pipe COMMAND [ARGUMENT...]     prints its URL; ends on SIGTERM, the child before it, or with its
+//   parent
 #include "floor.h"
-#include <fcntl.h>
 
-// Open requests, oldest first, in a ring that grows. A caller that left stays as an entry until its line came.
+#include <assert.h>
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+// Open requests, oldest first, in a ring that grows. A caller that left stays as an entry until its line
+// came.
 struct turns {
     struct caller **ring;
     size_t from, n, cap;
 };
 
 struct proxy {
-    int epoll, listener, to, from;
+    int epoll, listener, to, from, signals;
+    pid_t child;
     struct turns turns;
     char *out; // for the child
     size_t out_n, out_at, out_cap;
@@ -50,8 +57,8 @@ static void start_child(struct proxy *p, char **command)
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
         die("pipe");
-    pid_t child = fork();
-    if (child == 0) {
+    p->child = fork();
+    if (p->child == 0) {
         dup2(to[0], STDIN_FILENO);
         dup2(from[1], STDOUT_FILENO);
         execvp(command[0], command);
@@ -63,6 +70,25 @@ static void start_child(struct proxy *p, char **command)
     p->from = from[0];
     fcntl(p->to, F_SETFL, O_NONBLOCK);
     fcntl(p->from, F_SETFL, O_NONBLOCK);
+}
+
+// SIGTERM comes as an event: the child is to be gone, and reaped, before we are.
+static int watch_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        die("sigprocmask");
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void stop(struct proxy *p)
+{
+    close(p->to);
+    close(p->from);
+    waitpid(p->child, NULL, 0);
+    exit(0);
 }
 
 static void send_to_child(struct proxy *p)
@@ -89,6 +115,7 @@ static void line_for_child(struct proxy *p, const char *body, size_t n)
         p->out_cap = (p->out_n + n + 1) * 2;
         p->out = room(p->out, p->out_cap);
     }
+    assert(p->out != NULL);
     memcpy(p->out + p->out_n, body, n);
     p->out[p->out_n + n] = '\n';
     p->out_n += n + 1;
@@ -106,8 +133,9 @@ static void answer(struct proxy *p, const char *line, size_t n)
             floor_close(c);
         return;
     }
-    int head_n = snprintf(head, sizeof head,
-                          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", n);
+    int head_n =
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", n);
     floor_add(c, head, (size_t)head_n);
     floor_add(c, line, n);
     // A caller that is gone is noticed, and freed, on its own event.
@@ -169,17 +197,21 @@ int main(int argc, char **argv)
     }
     end_with_parent();
     start_child(&p, argv + 1);
+    p.signals = watch_signals();
     p.epoll = epoll_create1(EPOLL_CLOEXEC);
     p.listener = floor_listen();
     floor_watch(p.epoll, p.listener, EPOLLIN, &p.listener, EPOLL_CTL_ADD);
     floor_watch(p.epoll, p.from, EPOLLIN, &p.from, EPOLL_CTL_ADD);
     floor_watch(p.epoll, p.to, 0, &p.to, EPOLL_CTL_ADD);
+    floor_watch(p.epoll, p.signals, EPOLLIN, &p.signals, EPOLL_CTL_ADD);
     for (;;) {
         int ready = epoll_wait(p.epoll, events, 256, -1);
         for (int i = 0; i < ready; i++) {
             void *who = events[i].data.ptr;
             if (who == &p.listener)
                 floor_accept(p.epoll, p.listener);
+            else if (who == &p.signals)
+                stop(&p);
             else if (who == &p.from)
                 got_lines(&p);
             else if (who != &p.to && (events[i].events & EPOLLOUT))

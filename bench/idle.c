@@ -1,15 +1,14 @@
-// idle -- opens many connections, makes each do its opening exchange, then holds them without a word until its own
-// stdin ends. Prints {"open":N} once all are open.
+// idle -- opens many connections, makes each do its opening exchange, then holds them without a word until
+// its own stdin ends. Prints {"open":N} once all are open.
 //
 //   idle --url http://127.0.0.1:PORT/PATH --kind keepalive|listen|events|websocket --count N
 //
-// keepalive: one GET, answered whole, connection kept. listen: a modern subscriptions/listen, until its first frame.
-// events: a GET that is answered by an SSE stream. websocket: an upgrade, until 101.
+// keepalive: one GET, answered whole, connection kept. listen: a modern subscriptions/listen, until its first
+// frame. events: a GET that is answered by an SSE stream. websocket: an upgrade, until 101.
 #include "ask.h"
 #include "measure.h"
-#include <arpa/inet.h>
+
 #include <getopt.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #define BATCH 128
@@ -24,8 +23,9 @@ struct idle {
 
 static struct pen opening(const struct idle *d)
 {
-    static const char body[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{"
-                               "\"notifications\":{\"toolsListChanged\":true}," ASK_META "}}";
+    static const char body[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{"
+        "\"notifications\":{\"toolsListChanged\":true}," ASK_META "}}";
     struct pen s = {0};
     if (strcmp(d->kind, "listen") == 0)
         pen_print(&s,
@@ -45,37 +45,42 @@ static struct pen opening(const struct idle *d)
     return s;
 }
 
-// What a peer must have sent before the connection counts as open and idle.
-static bool opened(const struct idle *d, const char *p)
+// What a peer must have sent before the connection counts as open and idle: 1 it has, 0 not yet, -1 it
+// refuses.
+static int opened(const struct idle *d, const char *p)
 {
+    const char *wanted = strcmp(d->kind, "websocket") == 0 ? "HTTP/1.1 101" : "HTTP/1.1 200";
     const char *end = strstr(p, "\r\n\r\n");
     if (end == NULL)
-        return false;
-    if (strcmp(d->kind, "websocket") == 0)
-        return strncmp(p, "HTTP/1.1 101", 12) == 0;
-    if (strncmp(p, "HTTP/1.1 200", 12) != 0)
-        return false;
+        return 0;
+    if (strncmp(p, wanted, strlen(wanted)) != 0)
+        return -1;
     if (strcmp(d->kind, "listen") == 0)
-        return strstr(end, "subscriptions/acknowledged") != NULL;
-    if (strcmp(d->kind, "events") == 0)
-        return true;
+        return strstr(end, "subscriptions/acknowledged") != NULL ? 1
+               : strstr(end, "\"error\"") != NULL                ? -1
+                                                                 : 0;
+    if (strcmp(d->kind, "keepalive") != 0)
+        return 1;
     const char *length = strcasestr(p, "\ncontent-length:");
-    return length != NULL && strlen(end + 4) >= strtoull(length + 16, NULL, 10);
+    return length == NULL ? -1 : strlen(end + 4) >= strtoull(length + 16, NULL, 10);
 }
 
 static void await_opening(const struct idle *d, int fd)
 {
     char in[16384];
     size_t n = 0;
+    int is_open;
     in[0] = '\0';
-    while (!opened(d, in)) {
+    while ((is_open = opened(d, in)) == 0) {
         ssize_t got = n < sizeof in - 1 ? recv(fd, in + n, sizeof in - 1 - n, 0) : 0;
-        if (got <= 0) {
-            fprintf(stderr, "not opened: %.*s\n", (int)(n > 300 ? 300 : n), in);
-            exit(1);
-        }
+        if (got <= 0)
+            break;
         n += (size_t)got;
         in[n] = '\0';
+    }
+    if (is_open <= 0) {
+        fprintf(stderr, "not opened: %.*s\n", (int)(n > 300 ? 300 : n), in);
+        exit(1);
     }
 }
 
@@ -101,17 +106,22 @@ static void open_all(struct idle *d)
 
 static int usage(void)
 {
-    fputs("usage: idle --url http://127.0.0.1:PORT/PATH --kind keepalive|listen|events|websocket --count N\n", stderr);
+    fputs("usage: idle --url http://127.0.0.1:PORT/PATH --kind keepalive|listen|events|websocket --count N\n",
+          stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option names[] = {{"url", 1, NULL, 'u'}, {"kind", 1, NULL, 'k'}, {"count", 1, NULL, 'c'}, {0}};
+    static const struct option names[] = {
+        {"url", 1, NULL, 'u'},
+        {"kind", 1, NULL, 'k'},
+        {"count",     1, NULL, 'c'},
+        {0   }
+    };
     struct idle d = {.kind = "keepalive", .count = 1};
     const char *url = "";
-    unsigned port = 0;
-    int letter, at = 0;
+    int letter;
     char byte;
 
     end_with_parent();
@@ -125,12 +135,9 @@ int main(int argc, char **argv)
         else
             return usage();
     }
-    if (sscanf(url, "http://127.0.0.1:%u%n", &port, &at) != 1 || port == 0 || port > 65535 || d.count < 1)
+    d.path = url_path(url, &d.address, d.host);
+    if (d.path == NULL || d.count < 1)
         return usage();
-    d.path = url[at] == '/' ? url + at : "/";
-    d.address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    d.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    snprintf(d.host, sizeof d.host, "127.0.0.1:%u", port);
     d.all = room(NULL, (size_t)d.count * sizeof *d.all);
     open_all(&d);
     printf("{\"open\":%d}\n", d.count);

@@ -1,20 +1,18 @@
 // load -- sends calls to one HTTP endpoint over keep-alive connections and prints one line of JSON about it.
 //
 // Closed loop: each connection has one call in flight and sends the next when the answer is whole. Open loop
-// (--rate): calls fall due at a steady pace whatever the server does, each goes to a connection that is free, and
-// its time counts from when it was due: a server that stalls is charged for everybody it kept waiting.
+// (--rate): calls fall due at a steady pace whatever the server does, each goes to a connection that is free,
+// and its time counts from when it was due: a server that stalls is charged for everybody it kept waiting.
 //
-// Every answer is checked (status, id, echoed text or list length); one wrong answer is a failure of the whole run
-// (exit 1), because a fast wrong answer is no answer. Counting starts after the warm-up, CPU times likewise.
+// Every answer is checked (status, id, echoed text or list length); one wrong answer is a failure of the
+// whole run (exit 1), because a fast wrong answer is no answer. Counting starts after the warm-up, CPU times
+// likewise.
 #include "answer.h"
 #include "ask.h"
 #include "measure.h"
-#include <arpa/inet.h>
-#include <assert.h>
+
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -24,11 +22,11 @@ enum check { CHECK_ALL, CHECK_ID, CHECK_NONE };
 struct options {
     const char *url;
     struct ask_kind kind;
-    enum check check;
+    int era, op, check; // as words, copied to `kind` where they belong there
     int connections, sessions;
     double seconds, warm, rate;
-    uint64_t calls; // 0: as many as fit
-    size_t expect;  // OP_LIST: tools
+    size_t calls;  // 0: as many as fit
+    size_t expect; // OP_LIST: tools
 };
 
 struct connection {
@@ -65,7 +63,8 @@ static void wrong(struct load *l, const char *what, const char *p, size_t n)
     l->errors++;
     if (l->first_error[0] != '\0')
         return;
-    snprintf(l->first_error, sizeof l->first_error, "%s: %.*s", what, (int)(n > 200 ? 200 : n), n > 0 ? p : "");
+    snprintf(l->first_error, sizeof l->first_error, "%s: %.*s", what, (int)(n > 200 ? 200 : n),
+             n > 0 ? p : "");
     for (char *c = l->first_error; *c != '\0'; c++)
         if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
             *c = '\'';
@@ -254,7 +253,8 @@ static void open_sessions(struct load *l)
     for (int i = 0; i < l->options.sessions; i++) {
         struct connection *c = &l->all[i % l->options.connections];
         exchange(l, c, NULL,
-                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"" LEGACY
+                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
+                 "\"" LEGACY
                  "\",\"capabilities\":{},\"clientInfo\":{\"name\":\"bench\",\"version\":\"1\"}}}");
         snprintf(l->sessions[i], sizeof l->sessions[i], "%s", c->answer.session);
         if (length == 0)
@@ -265,6 +265,30 @@ static void open_sessions(struct load *l)
         }
         exchange(l, c, l->sessions[i], "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
         answer_next(&c->answer);
+    }
+}
+
+// So that a run leaves the hub as it found it: sessions that stay would weigh on the next measurement.
+static void close_sessions(struct load *l)
+{
+    struct connection *c = &l->all[0];
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = dial(l);
+    for (int i = 0; i < l->options.sessions && !c->answer.closing; i++) {
+        struct pen head = {0};
+        pen_print(&head,
+                  "DELETE %s HTTP/1.1\r\nHost: %s\r\nMCP-Protocol-Version: " LEGACY
+                  "\r\nMcp-Session-Id: %s\r\n\r\n",
+                  l->options.kind.path, l->host, l->sessions[i]);
+        answer_next(&c->answer);
+        bool sent = send(c->fd, head.p, head.n, MSG_NOSIGNAL) == (ssize_t)head.n;
+        free(head.p);
+        int rc = 0;
+        while (sent && (rc = read_some(c)) == 0)
+            ;
+        if (!sent || rc < 0)
+            return;
     }
 }
 
@@ -396,9 +420,11 @@ static void report(const struct load *l, double seconds)
 
 static int usage(void)
 {
-    fputs("usage: load --url http://127.0.0.1:PORT/mcp/echo [--era modern|legacy] [--op echo|list|big|call|get]\n"
+    fputs("usage: load --url http://127.0.0.1:PORT/mcp/echo [--era modern|legacy] [--op "
+          "echo|list|big|call|get]\n"
           "  [--tool NAME] [--arguments JSON] [--bytes N] [--body N] [--expect N] [--check all|id|none]\n"
-          "  [--connections N] [--sessions N] [--seconds S] [--warm S] [--rate N/s] [--calls N] [--cpu NAME=PID]...\n",
+          "  [--connections N] [--sessions N] [--seconds S] [--warm S] [--rate N/s] [--calls N] [--cpu "
+          "NAME=PID]...\n",
           stderr);
     return 2;
 }
@@ -411,71 +437,79 @@ static int pick(const char *word, const char *const *words)
     exit(usage());
 }
 
-static void set_option(struct load *l, int letter, const char *value)
+// One row an option: its name, and where its value goes, as what it is.
+struct knob {
+    const char *name;
+    const char **text;
+    int *count;
+    size_t *size;
+    double *real;
+    const char *const *words; // with `count`: one of these
+};
+
+static void set_option(struct load *l, const char *name, const char *value)
 {
     static const char *const eras[] = {"modern", "legacy", NULL};
     static const char *const ops[] = {"echo", "list", "big", "call", "get", NULL};
     static const char *const checks[] = {"all", "id", "none", NULL};
     struct options *o = &l->options;
-    double number = strtod(value, NULL);
-
-    switch (letter) {
-    case 'u': o->url = value; break;
-    case 'e': o->kind.era = (enum era)pick(value, eras); break;
-    case 'o': o->kind.op = (enum op)pick(value, ops); break;
-    case 'k': o->check = (enum check)pick(value, checks); break;
-    case 't': o->kind.tool = value; break;
-    case 'a': o->kind.arguments = value; break;
-    case 'b': o->kind.bytes = (size_t)number; break;
-    case 'B': o->kind.body = (size_t)number; break;
-    case 'x': o->expect = (size_t)number; break;
-    case 'c': o->connections = (int)number; break;
-    case 's': o->sessions = (int)number; break;
-    case 'S': o->seconds = number; break;
-    case 'w': o->warm = number; break;
-    case 'r': o->rate = number; break;
-    case 'n': o->calls = (uint64_t)number; break;
-    case 'p':
-        if (watch_add(&l->watches, value) != 0)
-            die("no such process to watch");
-        break;
-    default: exit(usage());
+    const struct knob knobs[] = {
+        {"--url",             .text = &o->url           },
+        {"--tool",            .text = &o->kind.tool     },
+        {"--arguments",       .text = &o->kind.arguments},
+        {"--era",             .count = &o->era,           .words = eras},
+        {"--op",                   .count = &o->op,                                        .words = ops},
+        {"--check",       .count = &o->check,.words = checks},
+        {"--connections",.count = &o->connections            },
+        {"--sessions",     .count = &o->sessions            },
+        {"--bytes",        .size = &o->kind.bytes        },
+        {"--body",           .size = &o->kind.body       },
+        {"--expect",            .size = &o->expect      },
+        {"--calls",          .size = &o->calls      },
+        {"--seconds",           .real = &o->seconds          },
+        {"--warm",         .real = &o->warm     },
+        {"--rate",            .real = &o->rate             },
+    };
+    for (size_t i = 0; i < sizeof knobs / sizeof knobs[0]; i++) {
+        const struct knob *k = &knobs[i];
+        if (strcmp(k->name, name) != 0)
+            continue;
+        if (k->text != NULL)
+            *k->text = value;
+        else if (k->words != NULL)
+            *k->count = pick(value, k->words);
+        else if (k->count != NULL)
+            *k->count = (int)strtol(value, NULL, 10);
+        else if (k->size != NULL)
+            *k->size = strtoull(value, NULL, 10);
+        else
+            *k->real = strtod(value, NULL);
+        return;
     }
+    exit(usage());
 }
 
 static void read_options(struct load *l, int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"url", 1, NULL, 'u'},     {"era", 1, NULL, 'e'},         {"op", 1, NULL, 'o'},       {"check", 1, NULL, 'k'},
-        {"tool", 1, NULL, 't'},    {"arguments", 1, NULL, 'a'},   {"bytes", 1, NULL, 'b'},    {"body", 1, NULL, 'B'},
-        {"expect", 1, NULL, 'x'},  {"connections", 1, NULL, 'c'}, {"sessions", 1, NULL, 's'}, {"seconds", 1, NULL, 'S'},
-        {"warm", 1, NULL, 'w'},    {"rate", 1, NULL, 'r'},        {"calls", 1, NULL, 'n'},    {"cpu", 1, NULL, 'p'},
-        {NULL, 0, NULL, 0},
-    };
     struct options *o = &l->options;
-    int letter;
 
-    *o = (struct options){.connections = 1, .seconds = 1, .warm = 0.2, .kind = {.tool = "echo", .body = 300}};
-    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1)
-        set_option(l, letter, optarg != NULL ? optarg : "");
+    *o = (struct options){
+        .connections = 1, .seconds = 1, .warm = 0.2, .kind = {.tool = "echo", .body = 300}
+    };
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 == argc)
+            exit(usage());
+        if (strcmp(argv[i], "--cpu") != 0)
+            set_option(l, argv[i], argv[i + 1]);
+        else if (watch_add(&l->watches, argv[i + 1]) != 0)
+            die("no such process to watch");
+    }
+    o->kind.era = (enum era)o->era;
+    o->kind.op = (enum op)o->op;
     if (o->sessions == 0)
         o->sessions = o->connections;
     if (o->url == NULL || o->connections < 1 || o->sessions < 1 || o->seconds <= 0)
         exit(usage());
-}
-
-// http://127.0.0.1:PORT/path, nothing else: the load never leaves the machine.
-static void read_url(struct load *l)
-{
-    unsigned port = 0;
-    int at = 0;
-    if (sscanf(l->options.url, "http://127.0.0.1:%u%n", &port, &at) != 1 || port == 0 || port > 65535)
-        exit(usage());
-    l->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    l->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    snprintf(l->host, sizeof l->host, "127.0.0.1:%u", port);
-    l->options.kind.host = l->host;
-    l->options.kind.path = l->options.url[at] == '/' ? l->options.url + at : "/";
 }
 
 int main(int argc, char **argv)
@@ -486,10 +520,18 @@ int main(int argc, char **argv)
     // Without this the kernel rounds a wait of 30 us up by another 50.
     prctl(PR_SET_TIMERSLACK, 1000);
     read_options(l, argc, argv);
-    read_url(l);
+    l->options.kind.host = l->host;
+    l->options.kind.path = url_path(l->options.url, &l->address, l->host);
+    if (l->options.kind.path == NULL)
+        return usage();
     open_connections(l);
-    report(l, drive(l));
-    int rc = l->errors > 0 || l->calls == 0;
+    double seconds = drive(l);
+    if (l->calls == 0)
+        wrong(l, "no answer within the counted time", "", 0);
+    report(l, seconds);
+    if (l->options.kind.era == ERA_LEGACY)
+        close_sessions(l);
+    int rc = l->errors > 0;
     for (int i = 0; i < l->options.connections; i++) {
         ask_end(&l->all[i].ask);
         answer_end(&l->all[i].answer);

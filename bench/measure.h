@@ -1,16 +1,17 @@
 // measure -- what every bench program measures with: the clock, a histogram, the CPU time of other processes.
 //
-// The histogram is log-linear (128 steps per power of two, so a value is kept within 0.8 %), fixed in size and
-// never allocates. CPU times come from the process clocks of the kernel: nanoseconds, all threads, user and
-// system; /proc/<pid>/stat has the same sum in ticks of 10 ms, far too coarse for rounds of half a second.
+// The histogram is log-linear (128 steps per power of two, so a value is kept within 0.8 %), fixed in size
+// and never allocates. CPU times come from the process clocks of the kernel: nanoseconds, all threads, user
+// and system; /proc/<pid>/stat has the same sum in ticks of 10 ms, far too coarse for rounds of half a
+// second.
 #pragma once
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,6 +152,7 @@ static inline void watch_print(const struct watches *w, uint64_t calls)
 
 static inline void hist_print(const struct hist *h)
 {
-    printf("\"p50_us\":%.2f,\"p90_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.2f", hist_at(h, 0.5) / 1000,
-           hist_at(h, 0.9) / 1000, hist_at(h, 0.99) / 1000, hist_at(h, 0.999) / 1000, (double)h->max / 1000);
+    printf("\"p50_us\":%.2f,\"p90_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.2f",
+           hist_at(h, 0.5) / 1000, hist_at(h, 0.9) / 1000, hist_at(h, 0.99) / 1000, hist_at(h, 0.999) / 1000,
+           (double)h->max / 1000);
 }

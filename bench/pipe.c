@@ -5,6 +5,7 @@
 // Prints the same line of JSON as load. Checks every answer as load does.
 #include "ask.h"
 #include "measure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -94,8 +95,9 @@ static int run(struct pipe *p)
             hist_add(hist, done - now);
         now = now_ns();
     }
-    printf("{\"calls\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"first_error\":%s,\"seconds\":%.4f,\"rps\":%.1f,", hist->n,
-           errors, errors > 0 ? "\"a wrong answer over the pipe\"" : "null", p->seconds, (double)hist->n / p->seconds);
+    printf("{\"calls\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"first_error\":%s,\"seconds\":%.4f,\"rps\":%.1f,",
+           hist->n, errors, errors > 0 ? "\"a wrong answer over the pipe\"" : "null", p->seconds,
+           (double)hist->n / p->seconds);
     hist_print(hist);
     printf(",\"answer_bytes\":%zu,\"cpu_us\":{}}\n", n);
     uint64_t calls = hist->n;
@@ -106,13 +108,18 @@ static int run(struct pipe *p)
 
 static int usage(void)
 {
-    fputs("usage: pipe [--op echo|big] [--bytes N] [--body N] [--seconds S] [--warm S] -- COMMAND [ARGUMENT...]\n", stderr);
+    fputs("usage: pipe [--op echo|big] [--bytes N] [--body N] [--seconds S] [--warm S] -- COMMAND "
+          "[ARGUMENT...]\n",
+          stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    struct pipe p = {.kind = {.tool = "echo", .body = 300}, .seconds = 1, .warm = 0.2};
+    struct pipe p = {
+        .kind = {.tool = "echo", .body = 300},
+          .seconds = 1, .warm = 0.2
+    };
     int i = 1;
 
     end_with_parent();
