@@ -23,7 +23,7 @@ static struct pending *pending_of(struct line *l, struct bytes id)
 {
     uint64_t v = 0;
 
-    if (id.n == 0 || id.n > 18 || id.p[0] == '0')
+    if (id.n == 0 || id.n > 18)
         return NULL;
     for (size_t i = 0; i < id.n; i++) {
         if (id.p[i] < '0' || id.p[i] > '9')
@@ -207,9 +207,7 @@ static void begin_skip(struct line *l, struct bytes text)
     l->skipped = l->tail_n = 0;
     if (!l->is_part_scanned)
         envelope_begin(l->envelope);
-    if (!l->part_is_bad)
-        l->part_is_bad = envelope_scan(l->envelope, text, false, NULL) == ENVELOPE_INVALID;
-    l->skips_noise = l->part_is_bad;
+    l->skips_noise = envelope_scan(l->envelope, text, false, NULL) == ENVELOPE_INVALID;
     l->skipped_part = envelope_so_far(l->envelope, text);
     struct bytes id = l->skipped_part.id;
     if (id.n < sizeof(l->skipped_id)) {
@@ -218,7 +216,7 @@ static void begin_skip(struct line *l, struct bytes text)
     } else {
         l->skipped_part.id = BYTES("\"\""); /* too long to be one of ours, so nobody's */
     }
-    l->is_part_scanned = l->part_is_bad = false;
+    l->is_part_scanned = false;
 }
 
 static void skip(struct line *l, struct bytes text)
@@ -254,9 +252,9 @@ static void take_line(struct line *l, struct bytes text)
 
     if (is_blank(text))
         return;
-    if (!l->is_part_scanned || l->part_is_bad)
+    if (!l->is_part_scanned)
         envelope_begin(l->envelope);
-    l->is_part_scanned = l->part_is_bad = false;
+    l->is_part_scanned = false;
     switch (envelope_scan(l->envelope, text, true, &why)) {
     case 0:
         l->noise_run = 0;
@@ -297,11 +295,11 @@ static void line_goes_on(struct line *l)
     if (l->is_skipping) {
         l->line_at = l->searched = l->in.n;
         skip(l, text);
-    } else if (text.n > SCANNED_EARLY && !l->part_is_bad) {
+    } else if (text.n > SCANNED_EARLY) {
         if (!l->is_part_scanned)
             envelope_begin(l->envelope);
         l->is_part_scanned = true;
-        l->part_is_bad = envelope_scan(l->envelope, text, false, NULL) == ENVELOPE_INVALID;
+        envelope_scan(l->envelope, text, false, NULL); /* a refusal stands until the line is whole */
     }
 }
 

@@ -44,7 +44,6 @@ struct line {
     size_t line_at, searched; /* begin of the line in hand; no newline before `searched` */
     struct envelope *envelope, *element;
     bool is_part_scanned; /* the envelope has seen a first part of the line in hand */
-    bool part_is_bad;     /* and found that it is no JSON: told when the line is whole */
     bool is_skipping;     /* the line in hand is too long */
     bool skips_noise;     /* and no JSON either */
     size_t skipped;

@@ -68,6 +68,7 @@ static void kinds_are_told_apart(void **state)
         {"{\"method\":1,\"id\":1}",                                 ENVELOPE_ODD         },
         {"{\"method\":\"a\\u0062\",\"id\":1}",                      ENVELOPE_ODD         },
         {"{\"m\\u0065thod\":\"a\",\"id\":1}",                       ENVELOPE_ODD         },
+        {"{\"method\":\"a\",\"id\":1,\"i\\u0064\":2}",              ENVELOPE_ODD         },
         {"{\"result\":{}}",                                         ENVELOPE_ODD         },
         {"{\"result\":{},\"id\":null}",                             ENVELOPE_ODD         },
         {"{\"result\":{},\"id\":1,\"method\":\"m\"}",               ENVELOPE_ODD         },
@@ -143,6 +144,9 @@ static void what_is_no_json_is_refused(void **state)
         "--1",
         "{\"a\":}",
         "\"\x1f\"",
+        "\"\xE2\x82x\"",
+        "[1}",
+        "{\"a\":1]",
     };
     struct envelope *e = envelope_new(NULL);
 
@@ -361,6 +365,7 @@ static void line_ends_between_tokens_become_spaces(void **state)
 KIT_MAIN(cmocka_unit_test(request_is_sliced), cmocka_unit_test(kinds_are_told_apart),
          cmocka_unit_test(error_is_sliced), cmocka_unit_test(what_is_no_json_is_refused),
          cmocka_unit_test(limits_are_named), cmocka_unit_test(duplicates_are_refused_when_asked),
-         cmocka_unit_test(pieces_agree_with_the_whole), cmocka_unit_test(what_has_passed_is_known_before_the_end),
-         cmocka_unit_test(strings_are_decoded), cmocka_unit_test(whole_numbers_are_read_exactly),
-         cmocka_unit_test(deeper_objects_are_read), cmocka_unit_test(line_ends_between_tokens_become_spaces))
+         cmocka_unit_test(pieces_agree_with_the_whole),
+         cmocka_unit_test(what_has_passed_is_known_before_the_end), cmocka_unit_test(strings_are_decoded),
+         cmocka_unit_test(whole_numbers_are_read_exactly), cmocka_unit_test(deeper_objects_are_read),
+         cmocka_unit_test(line_ends_between_tokens_become_spaces))

@@ -489,6 +489,9 @@ static void passing_another_limit_fails_the_request_too(void **state)
     say(&b, deep.p);
     assert_int_equal(two.outcome, LINE_TOO_LARGE);
     assert_non_null(strstr(two.fault.text, "'depth'"));
+    buf_clear(&deep);
+    buf_addf(&deep, "{\"method\":\"%0200d\"}\n", 0); /* no answer, so nobody's */
+    say(&b, deep.p);
     assert_int_equal(one.answers, 0);
     buf_end(&deep);
     close_bed(&b);

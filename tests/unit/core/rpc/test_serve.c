@@ -624,12 +624,13 @@ static void end_of_input_cancels_and_waits_for_the_last(void **state)
     open_bed(&b);
 
     say(&b, LEGACY_CALL("hold", "{}"));
+    say(&b, LISTEN("\"L\"", "{}"));
     shutdown(b.client, SHUT_WR);
-    say(&b, NULL);
+    assert_string_equal(say(&b, NULL), "");
     assert_int_equal(b.cancels, 1);
     order_fail(b.held, "cancelled", "stopped");
     loop_run(b.loop); /* ends, because nothing is in flight any more */
-    assert_string_equal(say(&b, NULL), "");
+    assert_non_null(strstr(say(&b, NULL), "{\"jsonrpc\":\"2.0\",\"id\":\"L\",\"result\""));
     close_bed(&b);
 }
 
