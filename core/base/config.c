@@ -58,8 +58,11 @@ static int resolve_all(struct config_draft *d)
     const char *path;
     json_t *value;
     void *next;
-    json_object_foreach_safe(d->leaves, next, path, value) if (strcmp(path, "hub.state") != 0 &&
-                                                               resolve_leaf(d, path) < 0) return -1;
+    json_object_foreach_safe(d->leaves, next, path, value)
+    {
+        if (strcmp(path, "hub.state") != 0 && resolve_leaf(d, path) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -253,6 +256,11 @@ json_t *config_public_tree(const struct config *c)
     json_t *copy = json_deep_copy(c->tree), *server, *value;
     const char *unused, *name;
     json_object_foreach(json_object_get(copy, "servers"), unused, server)
-        json_object_foreach(json_object_get(server, "env"), name, value) json_string_set(value, "");
+    {
+        json_object_foreach(json_object_get(server, "env"), name, value)
+        {
+            json_string_set(value, "");
+        }
+    }
     return copy;
 }

@@ -12,45 +12,45 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-#define LATER(path_)                                                                                         \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_LATER                                                                   \
+#define LATER(path_)                       \
+    {                                      \
+        .path = (path_), .kind = KEY_LATER \
     }
-#define SAME(path_, same_)                                                                                   \
-    {                                                                                                        \
-        .path = (path_), .same = (same_)                                                                     \
+#define SAME(path_, same_)               \
+    {                                    \
+        .path = (path_), .same = (same_) \
     }
-#define TEXT(path_, at_, def, text)                                                                          \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_STRING, .at = (at_), .otherwise = (def), .max = 4096, .help = (text)    \
+#define TEXT(path_, at_, def, text)                                                                       \
+    {                                                                                                     \
+        .path = (path_), .kind = KEY_STRING, .at = (at_), .otherwise = (def), .max = 4096, .help = (text) \
     }
-#define ONE_OF(path_, at_, list, def, text)                                                                  \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_ENUM, .at = (at_), .choices = (list), .otherwise = (def),               \
-        .help = (text)                                                                                       \
+#define ONE_OF(path_, at_, list, def, text)                                                    \
+    {                                                                                          \
+        .path = (path_), .kind = KEY_ENUM, .at = (at_), .choices = (list), .otherwise = (def), \
+        .help = (text)                                                                         \
     }
-#define YES_NO(path_, at_, def, text)                                                                        \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_BOOL, .at = (at_), .otherwise = (def), .help = (text)                   \
+#define YES_NO(path_, at_, def, text)                                                      \
+    {                                                                                      \
+        .path = (path_), .kind = KEY_BOOL, .at = (at_), .otherwise = (def), .help = (text) \
     }
-#define NUMBER(path_, at_, lo, hi, def, text)                                                                \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_INT, .at = (at_), .min = (lo), .max = (hi), .otherwise = (def),         \
-        .help = (text)                                                                                       \
+#define NUMBER(path_, at_, lo, hi, def, text)                                                        \
+    {                                                                                                \
+        .path = (path_), .kind = KEY_INT, .at = (at_), .min = (lo), .max = (hi), .otherwise = (def), \
+        .help = (text)                                                                               \
     }
-#define TIME(path_, at_, lo, hi, def, text)                                                                  \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_DURATION, .at = (at_), .min = (lo), .max = (hi), .otherwise = (def),    \
-        .help = (text)                                                                                       \
+#define TIME(path_, at_, lo, hi, def, text)                                                               \
+    {                                                                                                     \
+        .path = (path_), .kind = KEY_DURATION, .at = (at_), .min = (lo), .max = (hi), .otherwise = (def), \
+        .help = (text)                                                                                    \
     }
-#define BYTE_COUNT(path_, at_, lo, hi, def, text)                                                            \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_SIZE, .at = (at_), .min = (lo), .max = (hi), .otherwise = (def),        \
-        .help = (text)                                                                                       \
+#define BYTE_COUNT(path_, at_, lo, hi, def, text)                                                     \
+    {                                                                                                 \
+        .path = (path_), .kind = KEY_SIZE, .at = (at_), .min = (lo), .max = (hi), .otherwise = (def), \
+        .help = (text)                                                                                \
     }
-#define LIST(path_, at_, def, text)                                                                          \
-    {                                                                                                        \
-        .path = (path_), .kind = KEY_STRINGS, .at = (at_), .max = 1024, .otherwise = (def), .help = (text)   \
+#define LIST(path_, at_, def, text)                                                                        \
+    {                                                                                                      \
+        .path = (path_), .kind = KEY_STRINGS, .at = (at_), .max = 1024, .otherwise = (def), .help = (text) \
     }
 
 static const char *const profiles[] = {"standard", "strict", "dev", NULL};
@@ -166,7 +166,8 @@ const struct config_key config_keys[] = {
            "env: the environment carries secrets, knowingly; shown in red"),
     NUMBER("servers.*.restart.max", OF(restart.max), 0, 1000, "5",
            "Restarts in `window` before it stays down"),
-    TIME("servers.*.restart.window", OF(restart.window_ms), 1000, DAY, "60s", "How far back restarts are counted"),
+    TIME("servers.*.restart.window", OF(restart.window_ms), 1000, DAY, "60s",
+         "How far back restarts are counted"),
     {.path = "servers.*.settings",
                    .kind = KEY_JSON,
                    .at = BY_HAND,

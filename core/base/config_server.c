@@ -193,7 +193,10 @@ static json_t *shown_env(const struct filling *f)
 {
     json_t *shown = json_object(), *value;
     const char *name;
-    json_object_foreach(f->env, name, value) json_object_set_new(shown, name, json_string("(hidden)"));
+    json_object_foreach(f->env, name, value)
+    {
+        json_object_set_new(shown, name, json_string("(hidden)"));
+    }
     return shown;
 }
 
@@ -252,7 +255,10 @@ static void fill_digest(struct filling *f)
     json_t *servers = json_object_get(f->d->config->tree, "servers"), *value;
     _cleanup_json_ json_t *definition = json_deep_copy(json_object_get(servers, f->server->name));
     const char *name;
-    json_object_foreach(json_object_get(definition, "env"), name, value) json_string_set(value, "");
+    json_object_foreach(json_object_get(definition, "env"), name, value)
+    {
+        json_string_set(value, "");
+    }
     _cleanup_free_ char *text = json_dumps(definition, JSON_COMPACT | JSON_SORT_KEYS);
     unsigned char digest[HASH_SIZE];
     struct buf hex = {0};
@@ -282,7 +288,10 @@ int config_fill_servers(struct config_draft *d)
     const char *name;
     json_t *unused;
     c->servers = arena_take(c->arena, (json_object_size(d->names) + 1) * sizeof *c->servers);
-    json_object_foreach(d->names, name,
-                        unused) if (fill_server(d, name, &c->servers[c->server_count++]) < 0) return -1;
+    json_object_foreach(d->names, name, unused)
+    {
+        if (fill_server(d, name, &c->servers[c->server_count++]) < 0)
+            return -1;
+    }
     return 0;
 }
