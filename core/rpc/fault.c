@@ -13,11 +13,11 @@
  * sent. MCP 2026-07-28 basic (-32020 to -32022), transports; JSON-RPC 2.0 §5.1. Our own codes lie outside
  * -32768 to -32000.
  */
-#define ROW(name_, legacy_, modern_, rest_, http_modern_, http_legacy_, exit_, text_, hint_)                 \
-    {                                                                                                        \
-        .name = name_, .legacy = legacy_, .modern = modern_, .http_rest = rest_,                             \
-        .http_modern = http_modern_, .http_legacy = http_legacy_, .exit = exit_, .text = text_,              \
-        .hint = hint_                                                                                        \
+#define ROW(name_, legacy_, modern_, rest_, http_modern_, http_legacy_, exit_, text_, hint_)    \
+    {                                                                                           \
+        .name = name_, .legacy = legacy_, .modern = modern_, .http_rest = rest_,                \
+        .http_modern = http_modern_, .http_legacy = http_legacy_, .exit = exit_, .text = text_, \
+        .hint = hint_                                                                           \
     }
 
 static const struct fault_row rows[FAULT_COUNT] = {
@@ -156,7 +156,9 @@ void fault_data(struct fault_told *f, const char *format, ...)
     /* Members that do not fit are left out whole: half a member is no JSON. */
     if (length <= 0 || n + (n > 0) + (size_t)length >= sizeof(f->data))
         return;
-    snprintf(f->data + n, sizeof(f->data) - n, "%s%s", n ? "," : "", more);
+    if (n > 0)
+        f->data[n++] = ',';
+    memcpy(f->data + n, more, (size_t)length + 1);
 }
 
 static int code_of(const struct fault_told *f, enum era era)
