@@ -1,0 +1,132 @@
+#include "cli/rest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/base/text.h"
+#include "core/net/client.h"
+#include "core/rpc/fault.h"
+
+static bool is_socket(const char *path)
+{
+    return access(path, R_OK | W_OK) == 0;
+}
+
+/* A hub started here by `./bootstrap run`. */
+static bool find_local(char *room, size_t n)
+{
+    struct buf text = {0};
+    const char *path = NULL;
+    if (file_read("var/run/endpoints.json", 65536, &text, NULL) < 0) {
+        buf_end(&text);
+        return false;
+    }
+    _cleanup_json_ json_t *tree = json_read(buf_bytes(&text), NULL);
+    buf_end(&text);
+    path = json_str(tree, "unix");
+    if (!path || !is_socket(path))
+        return false;
+    snprintf(room, n, "unix:%s", path);
+    return true;
+}
+
+const char *rest_base(const struct cli *c, char *room, size_t n)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *given = c->hub ? c->hub : getenv("TRUNKLINE_HUB");
+    if (given && *given) {
+        snprintf(room, n, "%s", given);
+        return room;
+    }
+    if (find_local(room, n))
+        return room;
+    if (runtime) {
+        snprintf(room, n, "unix:%s/trunkline/api.sock", runtime);
+        if (is_socket(room + 5))
+            return room;
+    }
+    if (is_socket("/run/trunkline/api.sock"))
+        return "unix:/run/trunkline/api.sock";
+    return "http://127.0.0.1:8080";
+}
+
+void rest_path(struct buf *out, const char *before, const char *piece, const char *after)
+{
+    buf_add_text(out, before);
+    percent_add(out, bytes_of(piece));
+    buf_add_text(out, after);
+}
+
+static int status_of(int http, const char *code)
+{
+    enum fault fault = code ? fault_by_name(code) : FAULT_NONE;
+    int exit = fault != FAULT_NONE ? fault_row(fault)->exit : 0;
+    if (exit)
+        return exit;
+    switch (http) {
+    case 401:
+        return EXIT_AUTH;
+    case 403:
+        return EXIT_DENIED;
+    case 504:
+        return EXIT_TIMEOUT;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+static int tell_error(const struct cli *c, int http, struct bytes body)
+{
+    _cleanup_json_ json_t *tree = json_read(body, NULL);
+    json_t *error = json_object_get(tree, "error");
+    const char *code = json_str(error, "code"), *message = json_str(error, "message"), *hint = json_str(error, "hint");
+    if (c->output != OUTPUT_TABLE && error) {
+        fprintf(stderr, "%.*s\n", (int)body.n, body.p);
+    } else {
+        struct buf shown = {0};
+        text_show(&shown, bytes_of(message ? message : "the hub refused"));
+        fprintf(stderr, "trunkline: %s", shown.p);
+        if (!message)
+            fprintf(stderr, " (HTTP %d)", http);
+        fprintf(stderr, hint ? "\n  %s\n" : "\n", hint ? hint : "");
+        buf_end(&shown);
+    }
+    return status_of(http, code);
+}
+
+int rest_fetch(const struct cli *c, const char *method, const char *path, struct bytes body, struct buf *out)
+{
+    char room[256];
+    struct why why = {0};
+    const char *base = rest_base(c, room, sizeof(room));
+    struct http_spec spec = {
+        .method = method,
+        .path = path,
+        .headers = body.n ? "Accept: application/json\r\nContent-Type: application/json\r\n" : "Accept: application/json\r\n",
+        .body = body,
+        .timeout_ms = c->timeout_ms};
+    int status = http_fetch(base, &spec, out, &why);
+    if (status < 0) {
+        bool is_slow = strstr(why.text, "timed out") != NULL;
+        return cli_fail(c, is_slow ? EXIT_TIMEOUT : EXIT_UNREACHABLE, "no hub answers at %s: %s (start one with 'trunkline up')",
+                        base, why.text);
+    }
+    return status >= 200 && status < 300 ? EXIT_DONE : tell_error(c, status, buf_bytes(out));
+}
+
+int rest_call(const struct cli *c, const char *method, const char *path, struct bytes body, json_t **out)
+{
+    struct buf text = {0};
+    struct why why = {0};
+    int status = rest_fetch(c, method, path, body, &text);
+    if (status == EXIT_DONE && out) {
+        *out = text.n ? json_read(buf_bytes(&text), &why) : NULL;
+        if (text.n && !*out)
+            status = cli_fail(c, EXIT_FAILED, "the hub's answer is no JSON: %s", why.text);
+    }
+    buf_end(&text);
+    return status;
+}
