@@ -227,8 +227,10 @@ async function count_tools(url) {
 }
 
 // A hub with these servers, ready and with its whole catalogue: {url, pid, listening_ms, ready_ms, roles, stop}.
-// `name` names its state folder: the same name again is a warm start.
-export async function hub(name, servers, tools) {
+// `name` names its state folder: the same name again is a warm start. `wrap`: a command to run it under, which may
+// make everything slow.
+export async function hub(name, servers, tools, wrap = []) {
+    const patience = wrap.length > 0 ? 120 : 20;
     const state = join(scratch, name);
     const run = join(state, 'run');
     const config = `${state}.json`;
@@ -242,7 +244,8 @@ export async function hub(name, servers, tools) {
     const log = join(scratch, `${name}.log`);
     const began = performance.now();
     const output = openSync(log, 'a');
-    const child = start(SERVING, HUB, ['up', '--config', config, '--state', state], ['ignore', output, output]);
+    const [command, ...args] = [...wrap, HUB, 'up', '--config', config, '--state', state];
+    const child = start(SERVING, command, args, ['ignore', output, output]);
     closeSync(output);
     let dead = null;
     child.ended.then((how) => (dead = how));
@@ -252,10 +255,10 @@ export async function hub(name, servers, tools) {
         }
         return attempt();
     };
-    const url = await until('endpoints', 20, () => seen(() => read_json(join(run, 'endpoints.json'))?.http?.[0]));
-    await until('/readyz', 20, () => seen(async () => (await ask(`${url}/readyz`)).status === 200));
+    const url = await until('endpoints', patience, () => seen(() => read_json(join(run, 'endpoints.json'))?.http?.[0]));
+    await until('/readyz', patience, () => seen(async () => (await ask(`${url}/readyz`)).status === 200));
     const listening_ms = performance.now() - began;
-    await until(`${tools} tools`, 30, () => seen(async () => (await count_tools(`${url}/mcp`)) === tools));
+    await until(`${tools} tools`, patience, () => seen(async () => (await count_tools(`${url}/mcp`)) === tools));
     const ready_ms = performance.now() - began;
     const roles = () => read_json(join(run, 'roles.json'));
     return {

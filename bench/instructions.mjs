@@ -1,0 +1,57 @@
+// instructions -- how many instructions the hub runs for one call, counted by callgrind. Unlike a time this is the same on
+// a busy machine, so a change that makes calls dearer is seen in `make check` and not only in a quiet hour.
+//
+// Two runs with different numbers of calls: their difference leaves out what starting and stopping cost.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { ROOT, end_all, hub, load, program, scratch } from './processes.mjs';
+
+const FEW = 1000;
+const MANY = 3000;
+const LEEWAY = 1.15;
+const BUDGET = process.env.BENCH_BUDGET ?? join(ROOT, 'bench/instructions.txt');
+
+async function counted(calls) {
+    const out = join(scratch, `callgrind-${calls}`);
+    const tool = [
+        'valgrind', '-q', '--tool=callgrind', '--trace-children=yes', '--trace-children-skip=*bench_echo*',
+        `--callgrind-out-file=${out}.%p`,
+    ];
+    const one = await hub(`counted-${calls}`, { echo: { command: program('echo'), args: [] } }, 4, tool);
+    await load({ url: `${one.url}/mcp/echo`, connections: 1, warm: 0, seconds: 120, calls });
+    await one.stop();
+    const found = /^(?:summary|totals): (\d+)/m.exec(readFileSync(`${out}.${one.pid}`, 'utf8'));
+    if (found === null) {
+        throw new Error('callgrind has left no sum');
+    }
+    return Number(found[1]);
+}
+
+async function main(write) {
+    if (!write && !existsSync(BUDGET)) {
+        console.log('no budget of instructions is written down: bench/instructions --write');
+        return 78;
+    }
+    const few = await counted(FEW);
+    const each = Math.round(((await counted(MANY)) - few) / (MANY - FEW));
+    if (write) {
+        writeFileSync(BUDGET, `${each}\n`);
+        console.log(`${each} instructions per call: written down`);
+        return 0;
+    }
+    const budget = Number(readFileSync(BUDGET, 'utf8'));
+    const ok = each <= budget * LEEWAY;
+    console.log(`${each} instructions per call, budget ${budget}${ok ? '' : `: more than ${LEEWAY} times that`}`);
+    return ok ? 0 : 1;
+}
+
+let status = 1;
+try {
+    status = await main(process.argv.includes('--write'));
+} catch (error) {
+    console.error(error.message);
+} finally {
+    await end_all();
+}
+process.exit(status);
