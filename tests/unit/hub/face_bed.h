@@ -254,6 +254,7 @@ static const struct web_ops bed_ops = {bed_head, bed_body, bed_end, bed_refusal,
 static int bed_open(void **state)
 {
     (void)state;
+    kit_clock_hold();
     memset(&bed, 0, sizeof(bed));
     bed.config.sse_after_ms = 60000; /* tests that mean it say less */
     bed.config.session_idle_ms = 1800000;
