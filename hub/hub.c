@@ -188,7 +188,7 @@ static int read_config(struct run *run, json_t *message, int fd, struct why *why
     buf_end(&text);
     json_t *tree = json_object_get(whole, "config"), *listens = json_object_get(whole, "listens");
     (void)message;
-    if (!tree || config_from_tree(json_incref(tree), &hub->config, why) < 0)
+    if (!tree || config_from_tree(tree, &hub->config, why) < 0)
         return -1;
     hub->listener_count = json_array_size(listens);
     hub->listeners = mem_array(hub->listener_count + 1, sizeof(hub->listeners[0]));

@@ -121,6 +121,16 @@ static int add_root(struct workspace *w, const char *id, const char *path, struc
     return 0;
 }
 
+/* A folder of the list: {"id","path"}, or a path whose last name is its id ("main" when it is the only one). */
+static int add_folder(struct workspace *w, const json_t *folder, bool is_only, struct why *why)
+{
+    const char *path = json_string_value(folder);
+    if (!path)
+        return add_root(w, json_str(folder, "id"), json_str(folder, "path"), why);
+    const char *slash = strrchr(path, '/');
+    return add_root(w, is_only ? "main" : slash ? slash + 1 : path, path, why);
+}
+
 static int add_roots(struct workspace *w, const json_t *settings, struct why *why)
 {
     json_t *folders = json_object_get(settings, "folders"), *folder;
@@ -131,7 +141,7 @@ static int add_roots(struct workspace *w, const json_t *settings, struct why *wh
         return why_set(why, -1, "setting 'folders' must be a list of 1 to %d folders", ROOTS_MOST);
     json_array_foreach(folders, i, folder)
     {
-        if (add_root(w, json_str(folder, "id"), json_str(folder, "path"), why) < 0)
+        if (add_folder(w, folder, json_array_size(folders) == 1, why) < 0)
             return -1;
     }
     return 0;
