@@ -225,7 +225,7 @@ static void raise_file_limit(void)
     }
 }
 
-static void harden(bool dies_with_parent)
+static void harden(void)
 {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
@@ -233,9 +233,6 @@ static void harden(bool dies_with_parent)
 #ifndef __SANITIZE_ADDRESS__ /* the leak checker attaches to its own process */
     prctl(PR_SET_DUMPABLE, 0);
 #endif
-    if (dies_with_parent)
-        prctl(PR_SET_PDEATHSIG,
-              SIGKILL); /* set before the exec as well; an exec that changes rights clears it */
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -249,7 +246,7 @@ int role_begin(const char *name, size_t fd_count, struct why *why)
     char title[16];
     snprintf(title, sizeof title, "trunkline:%s", name); /* 15 letters is all the kernel keeps */
     prctl(PR_SET_NAME, title);
-    harden(strcmp(name, "guardian") != 0);
+    harden();
     if (strcmp(name, "hub") == 0)
         raise_file_limit();
     return 0;

@@ -5,8 +5,8 @@
  * A role gets its sockets inherited at fixed descriptor numbers (3, 4, …) and refuses to run without them.
  * Environment is emptied but for TRUNKLINE_LOG, PATH, HOME, LANG, TZ, TMPDIR and XDG folders (and what test
  * builds need: the clock, the sanitizers' options). Each role is a session of its own: Ctrl-C reaches the
- * supervisor only. Start: not dumpable, RLIMIT_CORE 0, no_new_privs, PR_SET_PDEATHSIG (the guardian excepted:
- * it must outlive a killed supervisor to clean up).
+ * supervisor only. Start: not dumpable, RLIMIT_CORE 0, no_new_privs, and before the exec PR_SET_PDEATHSIG
+ * (the guardian excepted: it must outlive a killed supervisor to clean up).
  */
 #include "core/base/bytes.h"
 #include "core/base/why.h"

@@ -1,5 +1,7 @@
 #pragma once
 /* marked -- finds what a test started by a variable in its environment, which all descendants inherit. */
+#include "tests/kit/kit.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,8 +10,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "tests/kit/kit.h"
 
 static inline bool has_mark(const char *pid, const char *mark)
 {
@@ -55,12 +55,12 @@ static inline bool is_alive(pid_t pid)
 }
 
 /* Waits for a fact of another process: there is no descriptor to wait on. */
-#define until(most_ms, condition)                                                                            \
-    do {                                                                                                     \
-        int64_t until_end_ = kit_real_ms() + (most_ms);                                                      \
-        while (!(condition)) {                                                                               \
-            if (kit_real_ms() > until_end_)                                                                  \
-                fail_msg("not within %d ms: %s", (int)(most_ms), #condition);                                \
-            nanosleep(&(struct timespec){0, 5000000}, NULL);                                                 \
-        }                                                                                                    \
+#define until(most_ms, condition)                                             \
+    do {                                                                      \
+        int64_t until_end_ = kit_real_ms() + (most_ms);                       \
+        while (!(condition)) {                                                \
+            if (kit_real_ms() > until_end_)                                   \
+                fail_msg("not within %d ms: %s", (int)(most_ms), #condition); \
+            nanosleep(&(struct timespec){0, 5000000}, NULL);                  \
+        }                                                                     \
     } while (0)

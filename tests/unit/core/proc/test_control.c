@@ -1,6 +1,5 @@
-#include "core/proc/control.h"
-
 #include "core/base/fd.h"
+#include "core/proc/control.h"
 #include "tests/kit/kit.h"
 
 #include <sys/socket.h>
@@ -160,7 +159,8 @@ static void a_handler_may_free_its_control(void **state)
 
 int main(void)
 {
-    loop_free(loop_new()); /* libuv opens two descriptors with its first loop, for good: before they are counted */
+    loop_free(
+        loop_new()); /* libuv opens two descriptors with its first loop, for good: before they are counted */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_message_brings_its_descriptors, begin, end),
         cmocka_unit_test_setup_teardown(what_the_socket_has_no_room_for_waits_in_order, begin, end),

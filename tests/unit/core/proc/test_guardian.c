@@ -1,6 +1,6 @@
 /*
- * The guardian over real programs. Every test runs twice: with a process namespace, and with unshare() refused, as in
- * a container; there the guardian has only its being a subreaper.
+ * The guardian over real programs. Every test runs twice: with a process namespace, and with unshare()
+ * refused, as in a container; there the guardian has only its being a subreaper.
  */
 #include "core/base/fd.h"
 #include "core/base/mem.h"
@@ -68,9 +68,8 @@ static struct ward start_as(const char *settings)
 
 static struct ward start(const char *script)
 {
-    _cleanup_json_ json_t *settings =
-        json_pack("{s:s,s:[s,s],s:{s:s},s:s}", "command", "sh", "args", "-c", script, "env", "TEST_MARK", "guardian",
-                  "cwd", kit_tmp());
+    _cleanup_json_ json_t *settings = json_pack("{s:s,s:[s,s],s:{s:s},s:s}", "command", "sh", "args", "-c",
+                                                script, "env", "TEST_MARK", "guardian", "cwd", kit_tmp());
     _cleanup_free_ char *text = json_text(settings);
     struct ward w = start_as(text);
     _cleanup_json_ json_t *started = hear(&w, 5000);
@@ -202,12 +201,12 @@ static void what_cannot_run_is_told(void **state)
     static const struct {
         const char *settings, *why;
     } rows[] = {
-        {"{\"command\":\"no-such-program\"}", "cannot run 'no-such-program': No such file or directory"},
-        {"{\"command\":\"/etc/passwd\"}", "cannot run '/etc/passwd': Permission denied"},
-        {"{\"command\":\"/etc\"}", "cannot run '/etc': Permission denied"},
+        {"{\"command\":\"no-such-program\"}",                "cannot run 'no-such-program': No such file or directory"},
+        {"{\"command\":\"/etc/passwd\"}",                    "cannot run '/etc/passwd': Permission denied"            },
+        {"{\"command\":\"/etc\"}",                           "cannot run '/etc': Permission denied"                   },
         {"{\"command\":\"sh\",\"cwd\":\"/no/such/folder\"}",
-         "cannot enter folder '/no/such/folder': No such file or directory"},
-        {"{}", "there is no command to run"},
+         "cannot enter folder '/no/such/folder': No such file or directory"                                           },
+        {"{}",                                               "there is no command to run"                             },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct ward w = start_as(rows[i].settings);
@@ -251,12 +250,32 @@ static void the_environment_is_what_was_configured(void **state)
 static void signals_are_as_by_default(void **state)
 {
     (void)state;
-    struct ward w = start("grep -E '^Sig(Blk|Ign)' /proc/self/status");
+    /* Not by a shell, which would set its mask itself. */
+    struct ward w =
+        start_as("{\"command\":\"grep\",\"args\":[\"-E\",\"^Sig(Blk|Ign)\",\"/proc/self/status\"]}");
+    json_decref(hear(&w, 5000));
     char text[256];
     ssize_t n = read(w.line, text, sizeof text);
     kit_bytes_eq(((struct bytes){text, n > 0 ? (size_t)n : 0}),
                  "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
     ended(&w, 5000, 0, 0);
+}
+
+static void a_line_the_program_closes_is_closed(void **state)
+{
+    (void)state;
+    struct ward w = start("exec <&- >&- 2>&-; exec sleep 600");
+    struct pollfd ends[] = {
+        {w.line,  POLLIN, 0},
+        {w.error, POLLIN, 0}
+    };
+    char byte;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(poll(&ends[i], 1, 5000), 1); /* nobody beside the program holds them */
+        assert_int_equal(read(ends[i].fd, &byte, 1), 0);
+    }
+    say(&w, "{\"op\":\"kill\"}");
+    ended(&w, 2000, 0, SIGKILL);
 }
 
 /* ---- with a namespace only ---- */
@@ -323,21 +342,25 @@ static int no_orphan_is_left(void **state)
     return 0;
 }
 
-static const struct role roles[] = {{"guardian", guardian_run}, {0}};
+static const struct role roles[] = {
+    {"guardian", guardian_run},
+    {0         }
+};
 
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "role") == 0)
         return role_run(roles, argc - 2, argv + 2);
-#define BOTH                                                                                                 \
-    cmocka_unit_test(the_line_and_stderr_are_the_programs_own),                                              \
-        cmocka_unit_test(what_a_program_leaves_behind_goes_with_it),                                         \
-        cmocka_unit_test(stop_waits_for_the_closed_stdin_first), cmocka_unit_test(stop_terms_then_kills),    \
-        cmocka_unit_test(term_is_heard_by_those_who_listen), cmocka_unit_test(a_shorter_grace_counts),       \
-        cmocka_unit_test(kill_is_at_once), cmocka_unit_test(without_its_supervisor_it_clears_up),            \
-        cmocka_unit_test(what_cannot_run_is_told),                                                           \
-        cmocka_unit_test(a_script_without_an_interpreter_is_not_given_to_a_shell),                           \
-        cmocka_unit_test(the_environment_is_what_was_configured), cmocka_unit_test(signals_are_as_by_default)
+#define BOTH                                                                                              \
+    cmocka_unit_test(the_line_and_stderr_are_the_programs_own),                                           \
+        cmocka_unit_test(what_a_program_leaves_behind_goes_with_it),                                      \
+        cmocka_unit_test(stop_waits_for_the_closed_stdin_first), cmocka_unit_test(stop_terms_then_kills), \
+        cmocka_unit_test(term_is_heard_by_those_who_listen), cmocka_unit_test(a_shorter_grace_counts),    \
+        cmocka_unit_test(kill_is_at_once), cmocka_unit_test(without_its_supervisor_it_clears_up),         \
+        cmocka_unit_test(what_cannot_run_is_told),                                                        \
+        cmocka_unit_test(a_script_without_an_interpreter_is_not_given_to_a_shell),                        \
+        cmocka_unit_test(the_environment_is_what_was_configured),                                         \
+        cmocka_unit_test(signals_are_as_by_default), cmocka_unit_test(a_line_the_program_closes_is_closed)
     const struct CMUnitTest with[] = {BOTH, cmocka_unit_test(with_the_guardian_killed_the_kernel_ends_all),
                                       cmocka_unit_test(inside_proc_shows_only_the_tree)};
     const struct CMUnitTest without[] = {

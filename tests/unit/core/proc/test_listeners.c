@@ -1,6 +1,5 @@
-#include "core/proc/listeners.h"
-
 #include "core/base/fd.h"
+#include "core/proc/listeners.h"
 #include "tests/kit/kit.h"
 
 #include <errno.h>
@@ -60,9 +59,12 @@ static int end(void **state)
     return 0;
 }
 
-#define DEFAULTS                                                                                             \
-    {                                                                                                        \
-        {.address = "127.0.0.1:8080", .is_default = true}, {.address = "[::1]:8080", .is_default = true}     \
+#define DEFAULTS                                           \
+    {                                                      \
+        {.address = "127.0.0.1:8080", .is_default = true}, \
+        {                                                  \
+            .address = "[::1]:8080", .is_default = true    \
+        }                                                  \
     }
 
 static void defaults_are_bound_where_they_say(void **state)
@@ -127,20 +129,25 @@ static void a_default_unix_socket_that_is_taken_moves_into_the_state_folder(void
     char elsewhere[256], own[256];
     snprintf(elsewhere, sizeof elsewhere, "unix:%s/elsewhere/api.sock", kit_tmp());
     snprintf(own, sizeof own, "unix:%s/run/api.sock", kit_tmp());
-    struct config_listen wanted[] = {{.address = elsewhere, .is_default = true, .mode = 0660}};
+    struct config_listen wanted[] = {
+        {.address = elsewhere, .is_default = true, .mode = 0660}
+    };
     taken[0] = "elsewhere";
     passes(open_all(wanted, 1));
     assert_string_equal(l.at[0].name, own);
     struct stat about;
-    assert_int_equal(stat(kit_path("elsewhere"), &about), 0); /* its folder was made, in case only that was missing */
+    assert_int_equal(stat(kit_path("elsewhere"), &about),
+                     0); /* its folder was made, in case only that was missing */
 }
 
 static void the_places_in_the_configuration_are_kept(void **state)
 {
     (void)state;
-    struct config_listen wanted[] = {{.address = "127.0.0.1:9000"},
-                                     {.address = "[::1]:8080", .is_default = true},
-                                     {.address = "127.0.0.1:8080", .is_default = true}};
+    struct config_listen wanted[] = {
+        {.address = "127.0.0.1:9000"},
+        { .address = "[::1]:8080",         .is_default = true},
+        { .address = "127.0.0.1:8080",         .is_default = true}
+    };
     taken[0] = "[::1]";
     refusal = EADDRNOTAVAIL;
     passes(open_all(wanted, 3));
@@ -150,7 +157,8 @@ static void the_places_in_the_configuration_are_kept(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-KIT_MAIN(TEST(defaults_are_bound_where_they_say), TEST(a_taken_default_moves_both_families_to_the_next_free_port),
+KIT_MAIN(TEST(defaults_are_bound_where_they_say),
+         TEST(a_taken_default_moves_both_families_to_the_next_free_port),
          TEST(the_search_for_a_port_ends_at_8099), TEST(a_family_the_kernel_lacks_is_left_out),
          TEST(what_was_asked_for_must_be_bound),
          TEST(a_default_unix_socket_that_is_taken_moves_into_the_state_folder),

@@ -1,8 +1,7 @@
-#include "core/proc/role.h"
-
 #include "core/base/fd.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
+#include "core/proc/role.h"
 #include "tests/unit/core/proc/marked.h"
 
 #include <errno.h>
@@ -50,10 +49,10 @@ static int mirror(int argc, char **argv)
     sigset_t blocked;
     sigprocmask(SIG_SETMASK, NULL, &blocked);
     _cleanup_json_ json_t *told =
-        json_pack("{s:o,s:o,s:s,s:s,s:b,s:b,s:b,s:i,s:b}", "fds", fds, "env", names_of_environment(), "role", argv[0],
-                  "argument", argc > 1 ? argv[1] : "", "leads_session", getsid(0) == getpid(), "no_new_privs",
-                  prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, "no_core", core.rlim_max == 0, "parent_signal",
-                  parent_signal, "usr1_is_blocked", sigismember(&blocked, SIGUSR1));
+        json_pack("{s:o,s:o,s:s,s:s,s:b,s:b,s:b,s:i,s:b}", "fds", fds, "env", names_of_environment(), "role",
+                  argv[0], "argument", argc > 1 ? argv[1] : "", "leads_session", getsid(0) == getpid(),
+                  "no_new_privs", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, "no_core", core.rlim_max == 0,
+                  "parent_signal", parent_signal, "usr1_is_blocked", sigismember(&blocked, SIGUSR1));
     _cleanup_free_ char *text = json_text(told);
     ssize_t n = write(ROLE_FD, text, strlen(text));
     return n > 0 ? 0 : 1;
@@ -70,7 +69,11 @@ static int wait_for_parent(int argc, char **argv)
         pause();
 }
 
-static const struct role roles[] = {{"mirror", mirror}, {"orphan", wait_for_parent}, {0}};
+static const struct role roles[] = {
+    {"mirror",         mirror},
+    {"orphan",                wait_for_parent},
+    {0}
+};
 
 /* ---- the tests ---- */
 
@@ -79,8 +82,13 @@ static json_t *look_into_mirror(int socket_type)
     int pair[2];
     assert_int_equal(fd_pair(socket_type, false, pair), 0);
     const char *const args[] = {"an argument", NULL};
-    const struct spawn s = {
-        .role = "mirror", .args = args, .fds = &pair[1], .fd_count = 1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+    const struct spawn s = {.role = "mirror",
+                            .args = args,
+                            .fds = &pair[1],
+                            .fd_count = 1,
+                            .in_fd = -1,
+                            .out_fd = -1,
+                            .error_fd = -1};
     int pid = role_spawn(&s, kit_why());
     assert_true(pid > 0);
     close(pair[1]);
@@ -99,7 +107,7 @@ static json_t *look_into_mirror(int socket_type)
 static void a_role_inherits_what_it_was_given_and_no_more(void **state)
 {
     (void)state;
-    int leaky = open("/dev/null", O_RDONLY); /* not O_CLOEXEC, as foreign libraries do */
+    int leaky = fcntl(STDIN_FILENO, F_DUPFD, 50); /* not O_CLOEXEC, as foreign libraries do */
     _cleanup_json_ json_t *told = look_into_mirror(SOCK_STREAM);
     close(leaky);
     kit_json_eq(json_object_get(told, "fds"), "[0,1,2,3]");

@@ -1,6 +1,5 @@
 /* Each act is tried in a child, which gives up its rights first; the row says what must come of it. */
 #include "core/proc/sandbox.h"
-
 #include "tests/kit/kit.h"
 
 #include <errno.h>
@@ -41,26 +40,88 @@ static int open_with(const char *folder, const char *name, int flags)
     return error;
 }
 
-static int inet(void) { return makes_socket(AF_INET, SOCK_STREAM); }
-static int inet6(void) { return makes_socket(AF_INET6, SOCK_DGRAM); }
-static int netlink(void) { return makes_socket(AF_NETLINK, SOCK_RAW); }
-static int unix_socket(void) { return makes_socket(AF_UNIX, SOCK_STREAM); }
-static int run_program(void) { return result(execl("/bin/true", "true", NULL)); }
-static int trace(void) { return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL)); }
-static int mount_it(void) { return result(mount("none", "/mnt", "tmpfs", 0, NULL)); }
-static int new_namespace(void) { return result(unshare(CLONE_NEWUSER)); }
-static int use_bpf(void) { return result(syscall(SYS_bpf, 0, NULL, 0)); }
-static int use_keys(void) { return result(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, 0, 0)); }
-static int use_ring(void) { return result(syscall(SYS_io_uring_setup, 1, NULL)); }
-static int ask_number(void) { return result(syscall(SYS_gettid)); }
-static int read_listed(void) { return open_with(readable, "file", O_RDONLY); }
-static int read_unlisted(void) { return open_with(elsewhere, "file", O_RDONLY); }
-static int read_system(void) { return open_with("/etc", "passwd", O_RDONLY); }
-static int write_listed(void) { return open_with(writable, "new", O_WRONLY | O_CREAT); }
-static int write_readable(void) { return open_with(readable, "file", O_WRONLY); }
-static int make_unlisted(void) { return open_with(elsewhere, "new", O_WRONLY | O_CREAT); }
-static int truncate_readable(void) { return open_with(readable, "file", O_RDONLY | O_TRUNC); }
-static int write_null(void) { return open_with("/dev", "null", O_WRONLY); }
+static int inet(void)
+{
+    return makes_socket(AF_INET, SOCK_STREAM);
+}
+static int inet6(void)
+{
+    return makes_socket(AF_INET6, SOCK_DGRAM);
+}
+static int netlink(void)
+{
+    return makes_socket(AF_NETLINK, SOCK_RAW);
+}
+static int unix_socket(void)
+{
+    return makes_socket(AF_UNIX, SOCK_STREAM);
+}
+static int run_program(void)
+{
+    return result(execl("/bin/true", "true", NULL));
+}
+#ifndef __SANITIZE_ADDRESS__ /* there it is allowed: sandbox.c */
+static int trace(void)
+{
+    return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+}
+#endif
+static int mount_it(void)
+{
+    return result(mount("none", "/mnt", "tmpfs", 0, NULL));
+}
+static int new_namespace(void)
+{
+    return result(unshare(CLONE_NEWUSER));
+}
+static int use_bpf(void)
+{
+    return result(syscall(SYS_bpf, 0, NULL, 0));
+}
+static int use_keys(void)
+{
+    return result(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, 0, 0));
+}
+static int use_ring(void)
+{
+    return result(syscall(SYS_io_uring_setup, 1, NULL));
+}
+static int ask_number(void)
+{
+    return result(syscall(SYS_gettid));
+}
+static int read_listed(void)
+{
+    return open_with(readable, "file", O_RDONLY);
+}
+static int read_unlisted(void)
+{
+    return open_with(elsewhere, "file", O_RDONLY);
+}
+static int read_system(void)
+{
+    return open_with("/etc", "passwd", O_RDONLY);
+}
+static int write_listed(void)
+{
+    return open_with(writable, "new", O_WRONLY | O_CREAT);
+}
+static int write_readable(void)
+{
+    return open_with(readable, "file", O_WRONLY);
+}
+static int make_unlisted(void)
+{
+    return open_with(elsewhere, "new", O_WRONLY | O_CREAT);
+}
+static int truncate_readable(void)
+{
+    return open_with(readable, "file", O_RDONLY | O_TRUNC);
+}
+static int write_null(void)
+{
+    return open_with("/dev", "null", O_WRONLY);
+}
 
 struct act {
     const char *name;
@@ -96,21 +157,23 @@ static void try_all(const struct sandbox *s, const struct act *acts)
 static void our_servers_have_no_network_and_start_nothing(void **state)
 {
     (void)state;
-    static const struct act acts[] = {{"inet", inet, EACCES},
-                                      {"inet6", inet6, EACCES},
-                                      {"netlink", netlink, EACCES},
-                                      {"unix", unix_socket, 0},
-                                      {"exec", run_program, EPERM},
+    static const struct act acts[] = {
+        {"inet",    inet, EACCES},
+        {"inet6",   inet6, EACCES},
+        {"netlink",   netlink, EACCES},
+        {"unix",   unix_socket, 0},
+        {"exec", run_program, EPERM},
 #ifndef __SANITIZE_ADDRESS__
-                                      {"ptrace", trace, EPERM},
+        {"ptrace",   trace, EPERM},
 #endif
-                                      {"mount", mount_it, EPERM},
-                                      {"unshare", new_namespace, EPERM},
-                                      {"bpf", use_bpf, EPERM},
-                                      {"keyctl", use_keys, EPERM},
-                                      {"io_uring", use_ring, EPERM},
-                                      {"gettid", ask_number, 0},
-                                      {0}};
+        {"mount",    mount_it, EPERM},
+        {"unshare",        new_namespace, EPERM},
+        {"bpf",    use_bpf, EPERM},
+        {"keyctl",    use_keys, EPERM},
+        {"io_uring",  use_ring, EPERM},
+        {"gettid",    ask_number, 0},
+        {0  }
+    };
     try_all(&(struct sandbox){0}, acts);
 }
 
@@ -119,11 +182,13 @@ static void our_servers_write_nothing(void **state)
     (void)state;
     if (sandbox_reach() < SANDBOX_FILES)
         skip(); /* a kernel without Landlock */
-    static const struct act acts[] = {{"read", read_unlisted, 0},
-                                      {"make", make_unlisted, EACCES},
-                                      {"write", write_readable, EACCES},
-                                      {"write /dev/null", write_null, 0},
-                                      {0}};
+    static const struct act acts[] = {
+        {"read",  read_unlisted, 0},
+        {"make",      make_unlisted, EACCES},
+        {"write",  write_readable, EACCES},
+        {"write /dev/null", write_null, 0},
+        {0}
+    };
     try_all(&(struct sandbox){0}, acts);
 }
 
@@ -134,14 +199,16 @@ static void with_a_list_only_the_listed_is_readable(void **state)
         skip();
     const char *const reads[] = {readable, "/no/such/folder", NULL};
     const char *const writes[] = {writable, NULL};
-    static const struct act acts[] = {{"read listed", read_listed, 0},
-                                      {"read unlisted", read_unlisted, EACCES},
-                                      {"read system", read_system, 0},
-                                      {"write readable", write_readable, EACCES},
-                                      {"truncate readable", truncate_readable, EACCES},
-                                      {"write listed", write_listed, 0},
-                                      {"make unlisted", make_unlisted, EACCES},
-                                      {0}};
+    static const struct act acts[] = {
+        {"read listed",    read_listed, 0},
+        {"read unlisted",               read_unlisted, EACCES},
+        {"read system",  read_system, 0},
+        {"write readable",          write_readable, EACCES},
+        {"truncate readable",    truncate_readable, EACCES},
+        {"write listed",               write_listed, 0},
+        {"make unlisted", make_unlisted, EACCES},
+        {0         }
+    };
     try_all(&(struct sandbox){.read = reads, .write = writes}, acts);
 }
 
@@ -149,9 +216,14 @@ static void foreign_programs_work_but_do_not_reach_the_machine(void **state)
 {
     (void)state;
     static const struct act acts[] = {
-        {"inet", inet, 0},      {"netlink", netlink, 0},     {"exec", run_program, 0},
-        {"bpf", use_bpf, EPERM}, {"keyctl", use_keys, EPERM}, {"make", make_unlisted, 0},
-        {0}};
+        {"inet",    inet, 0},
+        {"netlink",        netlink, 0},
+        {"exec", run_program, 0},
+        {"bpf",        use_bpf, EPERM},
+        {"keyctl",    use_keys, EPERM},
+        {"make",        make_unlisted, 0},
+        {0    }
+    };
     try_all(&(struct sandbox){.is_foreign = true}, acts);
 }
 

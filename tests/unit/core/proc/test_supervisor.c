@@ -2,13 +2,12 @@
  * The supervisor as a process of its own, with a hub of our own making and real programs as servers. Like
  * test_guardian.c, with a process namespace and without.
  */
-#include "core/proc/supervisor.h"
-
 #include "core/base/fd.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/proc/control.h"
 #include "core/proc/role.h"
+#include "core/proc/supervisor.h"
 #include "tests/unit/core/proc/marked.h"
 
 #include <arpa/inet.h>
@@ -25,7 +24,8 @@
 #define SCATTERED "setsid sleep 600 & setsid sh -c 'sleep 600 & sleep 600' & (sleep 600 &) ; "
 enum { SCATTERED_COUNT = 5 };
 
-/* ---- a small hub: starts every server, says what it hears into <state>/heard, serves "hello" on its sockets ---- */
+/* ---- a small hub: starts every server, says what it hears into <state>/heard, serves "hello" on its sockets
+ * ---- */
 
 struct small_hub {
     struct loop *loop;
@@ -72,8 +72,8 @@ static void begin_hub(struct small_hub *h)
     int line = 0;
     json_t *servers = json_object_get(json_object_get(h->config, "config"), "servers");
     h->wanted = json_object_size(servers);
-    json_object_foreach(servers, name, server)
-        control_send(h->control, json_pack("{s:s,s:s,s:i}", "op", "start", "server", name, "line", ++line), NULL, 0);
+    json_object_foreach(servers, name, server) control_send(
+        h->control, json_pack("{s:s,s:s,s:i}", "op", "start", "server", name, "line", ++line), NULL, 0);
     if (h->wanted == 0)
         control_send(h->control, json_pack("{s:s}", "op", "ready"), NULL, 0);
 }
@@ -307,8 +307,9 @@ static void stop(struct up *u, int most_ms)
     forget(u);
 }
 
-#define SERVER(name, script)                                                                                 \
-    "\"" name "\":{\"command\":\"sh\",\"args\":[\"-c\",\"" script "\"],\"env\":{\"TEST_MARK\":\"supervisor\"}}"
+#define SERVER(name, script)                                      \
+    "\"" name "\":{\"command\":\"sh\",\"args\":[\"-c\",\"" script \
+    "\"],\"env\":{\"TEST_MARK\":\"supervisor\"}}"
 #define STUBBORN SERVER("fs", SCATTERED "trap '' TERM HUP; while :; do sleep 600; done")
 #define POLITE SERVER("fs", "exec cat")
 
@@ -324,7 +325,8 @@ static bool says_hello(const struct up *u)
     at.sin_port = htons((uint16_t)strtol(strrchr(url, ':') + 1, NULL, 10));
     char hello[8] = "";
     _cleanup_fd_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return connect(fd, (struct sockaddr *)&at, sizeof at) == 0 && read(fd, hello, 5) == 5 && !strcmp(hello, "hello");
+    return connect(fd, (struct sockaddr *)&at, sizeof at) == 0 && read(fd, hello, 5) == 5 &&
+           !strcmp(hello, "hello");
 }
 
 static void up_says_where_it_is_and_stops_clean(void **state)
@@ -393,7 +395,8 @@ static void what_cannot_start_is_told(void **state)
 {
     (void)state;
     struct up u = start("\"fs\":{\"command\":\"no-such-program\"}");
-    assert_true(file_says(&u, "heard", "\"op\":\"failed\",\"line\":1,\"why\":\"cannot run 'no-such-program'"));
+    assert_true(
+        file_says(&u, "heard", "\"op\":\"failed\",\"line\":1,\"why\":\"cannot run 'no-such-program'"));
     stop(&u, 5000);
 }
 
@@ -452,7 +455,8 @@ static void a_killed_supervisor_leaves_nobody(void **state)
     while (waitpid(-1, NULL, WNOHANG) > 0)
         ;
     /* And its state opens again. */
-    struct up again = {.config = mem_text(u.config), .state = mem_text(u.state), .printed = mem_text(u.printed)};
+    struct up again = {
+        .config = mem_text(u.config), .state = mem_text(u.state), .printed = mem_text(u.printed)};
     again.pid = spawn_up(&again, "small");
     until(10000, role_pid(&again, NULL, "supervisor") == again.pid && is_ready(&again));
     stop(&again, 6000);
@@ -537,7 +541,11 @@ static int run_any_hub(int argc, char **argv)
 }
 
 static const struct role roles[] = {
-    {"hub", run_any_hub}, {"guardian", guardian_run}, {"server", run_server}, {0}};
+    {"hub",         run_any_hub},
+    {"guardian",             guardian_run},
+    {"server",run_server},
+    {0     }
+};
 
 int main(int argc, char **argv)
 {
@@ -545,14 +553,15 @@ int main(int argc, char **argv)
         return role_run(roles, argc - 2, argv + 2);
     if (argc > 3 && strcmp(argv[1], "up") == 0)
         return run_up(argv + 2);
-#define BOTH                                                                                                 \
-    cmocka_unit_test(up_says_where_it_is_and_stops_clean),                                                   \
-        cmocka_unit_test(a_dead_server_is_told_and_the_hub_may_start_it_again),                              \
-        cmocka_unit_test(a_killed_guardian_leaves_nobody),                                                   \
-        cmocka_unit_test(a_killed_hub_comes_back_with_fresh_servers),                                        \
-        cmocka_unit_test(a_killed_hub_waits_for_stubborn_servers_to_be_gone),                                \
-        cmocka_unit_test(a_killed_supervisor_leaves_nobody),                                                 \
-        cmocka_unit_test(stubborn_servers_are_killed_in_time), cmocka_unit_test(asked_twice_it_stops_at_once)
+#define BOTH                                                                    \
+    cmocka_unit_test(up_says_where_it_is_and_stops_clean),                      \
+        cmocka_unit_test(a_dead_server_is_told_and_the_hub_may_start_it_again), \
+        cmocka_unit_test(a_killed_guardian_leaves_nobody),                      \
+        cmocka_unit_test(a_killed_hub_comes_back_with_fresh_servers),           \
+        cmocka_unit_test(a_killed_hub_waits_for_stubborn_servers_to_be_gone),   \
+        cmocka_unit_test(a_killed_supervisor_leaves_nobody),                    \
+        cmocka_unit_test(stubborn_servers_are_killed_in_time),                  \
+        cmocka_unit_test(asked_twice_it_stops_at_once)
     const struct CMUnitTest with[] = {
         BOTH,
         cmocka_unit_test(a_second_up_on_the_same_state_is_refused_by_name),

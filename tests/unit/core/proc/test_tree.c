@@ -1,6 +1,5 @@
-#include "core/proc/tree.h"
-
 #include "core/base/fd.h"
+#include "core/proc/tree.h"
 #include "tests/unit/core/proc/marked.h"
 
 #include <sys/prctl.h>
