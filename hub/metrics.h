@@ -12,7 +12,8 @@ void metrics_free(struct metrics *m);
  * path. */
 void metrics_call(struct metrics *m, const char *server, const char *method, struct bytes tool,
                   const char *via, const char *outcome, int64_t us);
-void metrics_add(struct metrics *m, struct buf *out); /* the exposition */
+void metrics_add(const struct metrics *m, struct buf *out); /* the exposition */
+void metrics_add_reference(struct buf *out); /* docs/reference/metrics.md, from the same table */
 /* For the overview tile: calls and errors of the last second / minute, percentiles in µs. */
 struct metrics_rates {
     double calls_per_s, errors_per_s;
