@@ -501,8 +501,10 @@ static void read_options(struct load *l, int argc, char **argv)
             exit(usage());
         if (strcmp(argv[i], "--cpu") != 0)
             set_option(l, argv[i], argv[i + 1]);
-        else if (watch_add(&l->watches, argv[i + 1]) != 0)
-            die("no such process to watch");
+        else if (watch_add(&l->watches, argv[i + 1]) != 0) {
+            fprintf(stderr, "no process to watch: %s\n", argv[i + 1]);
+            exit(2);
+        }
     }
     o->kind.era = (enum era)o->era;
     o->kind.op = (enum op)o->op;

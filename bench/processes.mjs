@@ -265,7 +265,9 @@ export async function hub(name, servers, tools, wrap = []) {
         url,
         listening_ms,
         ready_ms,
-        pid: roles().hub,
+        get pid() {
+            return roles().hub; // a hub that fell is started again under another pid
+        },
         roles,
         async stop() {
             child.kill('SIGTERM');
