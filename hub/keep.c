@@ -154,7 +154,7 @@ static int load_shelf(struct source *s, enum item_kind kind, struct why *why)
         l.items[i].p = p;
     shelf_fill(s, kind, l.items, l.count, shelf);
     shelf->seen_at = l.seen_at;
-    for (size_t i = 0; i < shelf->count; i++)
+    for (size_t i = 0; i < shelf->count && i < l.count; i++)
         shelf->entries[i].first_seen = l.first_seen[i];
     buf_end(&l.text);
     free(l.items);

@@ -7,7 +7,13 @@
 #include "hub/catalogue_parts.h"
 #include "hub/version.h"
 
-enum { PAGE_ITEMS = 1000, PAGE_BYTES = 2 << 20, NAME_ROOM = 64, ORDINAL_BYTES = 4 };
+enum {
+    PAGE_ITEMS = 1000,
+    PAGE_BYTES = 2 << 20,
+    NAME_ROOM = 64,
+    CURSOR_MOST = 2 * NAME_ROOM,
+    ORDINAL_BYTES = 4
+};
 
 static const char *const members[] = {"tools", "prompts", "resources", "resourceTemplates"};
 
@@ -52,7 +58,7 @@ static int read_cursor(const struct catalogue *c, const char *server, enum item_
     struct buf text = {0};
     char name[NAME_ROOM];
     size_t ordinal;
-    bool is_ours = cursor.n > 0 && cursor.n < 2 * NAME_ROOM && base64url_read(cursor, &text) == 0 &&
+    bool is_ours = cursor.n > 0 && cursor.n < CURSOR_MOST && base64url_read(cursor, &text) == 0 &&
                    split_cursor(buf_bytes(&text), kind, name, &ordinal) == 0;
     buf_end(&text);
     if (!is_ours || (server && strcmp(server, name) != 0))

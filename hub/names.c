@@ -164,7 +164,7 @@ bool template_matches(struct bytes pattern, struct bytes uri, size_t *steps)
 {
     struct reach r;
     size_t head = plain_head(pattern, uri);
-    if (head == SIZE_MAX || uri.n > URI_MOST || memchr(uri.p ? uri.p : "", 0, uri.n))
+    if (!uri.p || head == SIZE_MAX || uri.n > URI_MOST || memchr(uri.p, 0, uri.n))
         return false;
     if (head == pattern.n)
         return head == uri.n;
