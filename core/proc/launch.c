@@ -42,8 +42,7 @@ static char **read_env(json_t *wanted)
     }
     const char *name;
     json_t *value;
-    json_object_foreach(wanted, name, value)
-    {
+    json_object_foreach (wanted, name, value) {
         if (json_is_string(value))
             env[n++] = text_format("%s=%s", name, json_string_value(value));
     }
@@ -77,7 +76,8 @@ static int look_up(const char *command, const char *cwd, char **out)
         int found = check(*out);
         if (found == 0)
             return 0;
-        if (found == -EACCES) /* the better reason, if nothing better comes */
+        /* It is there: the better reason, if nothing better comes. */
+        if (found == -EACCES && access(*out, F_OK) == 0)
             rc = found;
         at += n;
     }

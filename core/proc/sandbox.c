@@ -29,7 +29,7 @@ static const int machine_calls[] = {
     SCMP_SYS(userfaultfd),     SCMP_SYS(quotactl),
 };
 
-/* Refused to our own servers besides: they look into other processes, or leave their place. */
+/* Refused to our own roles besides: they look into other processes, start some, or leave their place. */
 static const int own_calls[] = {
     SCMP_SYS(mount),
     SCMP_SYS(umount2),
@@ -51,6 +51,7 @@ static const int own_calls[] = {
     SCMP_SYS(io_uring_register),
     SCMP_SYS(execve),
     SCMP_SYS(execveat),
+    SCMP_SYS(connect),
 #ifndef __SANITIZE_ADDRESS__ /* the leak checker attaches to its own process */
     SCMP_SYS(ptrace),
 #endif

@@ -20,5 +20,5 @@ struct sandbox {
 };
 /* The level reached, or -1: half applied, so the process had better end. */
 int sandbox_enter(const struct sandbox *s, struct why *why);
-/* The level that sandbox_enter would reach for one of our own servers. */
+/* The level that sandbox_enter would reach for one of our own roles. */
 int sandbox_reach(void);

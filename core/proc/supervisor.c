@@ -162,8 +162,15 @@ static int start_hub(struct supervisor *s, struct why *why)
     int rc = fd_pair(SOCK_SEQPACKET, false, pair);
     if (rc < 0)
         return why_errno(why, -rc, "cannot make the hub's socket");
-    const struct spawn spawn = {
-        .role = "hub", .fds = &pair[1], .fd_count = 1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+    /* Where it may write: its sandbox has to know before it reads a byte. */
+    const char *const args[] = {s->folder.state, NULL};
+    const struct spawn spawn = {.role = "hub",
+                                .args = args,
+                                .fds = &pair[1],
+                                .fd_count = 1,
+                                .in_fd = -1,
+                                .out_fd = -1,
+                                .error_fd = -1};
     int pid = role_spawn(&spawn, why);
     close(pair[1]);
     if (pid < 0) {

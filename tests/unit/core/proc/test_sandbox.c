@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,12 @@ static int netlink(void)
 static int unix_socket(void)
 {
     return makes_socket(AF_UNIX, SOCK_STREAM);
+}
+static int call_out(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/no/such/socket"};
+    return result(connect(fd, (struct sockaddr *)&at, sizeof at));
 }
 static int run_program(void)
 {
@@ -162,17 +169,18 @@ static void our_servers_have_no_network_and_start_nothing(void **state)
         {"inet6",   inet6, EACCES},
         {"netlink",   netlink, EACCES},
         {"unix",   unix_socket, 0},
-        {"exec", run_program, EPERM},
+        {"connect", call_out, EPERM},
+        {"exec",   run_program, EPERM},
 #ifndef __SANITIZE_ADDRESS__
-        {"ptrace",   trace, EPERM},
+        {"ptrace",    trace, EPERM},
 #endif
-        {"mount",    mount_it, EPERM},
-        {"unshare",        new_namespace, EPERM},
+        {"mount",        mount_it, EPERM},
+        {"unshare", new_namespace, EPERM},
         {"bpf",    use_bpf, EPERM},
         {"keyctl",    use_keys, EPERM},
-        {"io_uring",  use_ring, EPERM},
-        {"gettid",    ask_number, 0},
-        {0  }
+        {"io_uring",    use_ring, EPERM},
+        {"gettid",  ask_number, 0},
+        {0   }
     };
     try_all(&(struct sandbox){0}, acts);
 }
