@@ -416,7 +416,10 @@ static void ready(int events, void *ctx)
     socklen_t len = sizeof(error);
     if ((events & WATCH_WRITE) && c->sent == 0 &&
         getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error) {
-        end_error(c, error, "cannot reach");
+        if (c->is_reused)
+            closed(c);
+        else
+            end_error(c, error, "cannot reach");
         return;
     }
     if (c->sent < c->out.n)
@@ -508,8 +511,10 @@ void http_free(struct http *h)
 {
     if (!h)
         return;
-    list_each(k, &h->calls) call_free(list_entry(k, struct http_call, link));
-    list_each(l, &h->idle) close(idle_take(list_entry(l, struct idle, link)));
+    list_each (k, &h->calls)
+        call_free(list_entry(k, struct http_call, link));
+    list_each (l, &h->idle)
+        close(idle_take(list_entry(l, struct idle, link)));
     free(h);
 }
 

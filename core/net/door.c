@@ -270,8 +270,7 @@ int door_listen(struct door *d, int fd, const struct web_listener *listener)
 
 void door_stop(struct door *d)
 {
-    list_each(k, &d->listenings)
-    {
+    list_each (k, &d->listenings) {
         struct listening *l = list_entry(k, struct listening, link);
         list_drop(&l->link);
         timer_stop(&l->pause);
@@ -286,7 +285,8 @@ void door_free(struct door *d)
     if (!d)
         return;
     door_stop(d);
-    list_each(k, &d->waitings) hang_up(d, list_entry(k, struct waiting, link));
+    list_each (k, &d->waitings)
+        hang_up(d, list_entry(k, struct waiting, link));
     timer_stop(&d->timer);
     watch_free(d->watch);
     close(d->epoll);

@@ -283,8 +283,7 @@ static int64_t allowance(const struct request *r, size_t bytes)
 static void watch_the_slow(struct web *w)
 {
     w->is_bulky = false;
-    list_each(l, &w->reading)
-    {
+    list_each (l, &w->reading) {
         struct request *r = list_entry(l, struct request, phase);
         if (timer_is_started(&r->conn->timer)) {
             w->is_bulky = true;
@@ -294,8 +293,7 @@ static void watch_the_slow(struct web *w)
         size_t most = r->pass.is_chunked ? r->pass.body_limit : (size_t)r->pass.length;
         timer_start(&r->conn->timer, allowance(r, most));
     }
-    list_each(k, &w->writing)
-    {
+    list_each (k, &w->writing) {
         struct request *r = list_entry(k, struct request, phase);
         if (timer_is_started(&r->conn->timer)) {
             w->is_bulky = true;
@@ -309,7 +307,8 @@ static void watch_the_slow(struct web *w)
 static void flush(void *ctx)
 {
     struct web *w = ctx;
-    list_each(l, &w->flushing) away_flush(list_entry(l, struct conn, flush));
+    list_each (l, &w->flushing)
+        away_flush(list_entry(l, struct conn, flush));
 }
 
 static void run(void *ctx)
@@ -434,8 +433,7 @@ struct web *web_new(struct loop *loop, const struct web_limits *limits, const st
 static void close_requests(struct web *w)
 {
     struct gate_verdict v = {.status = 503, .name = "draining", .text = "the server is stopping"};
-    list_each(l, &w->requests)
-    {
+    list_each (l, &w->requests) {
         struct request *r = list_entry(l, struct request, link);
         if (r->is_streaming && !r->is_answered)
             request_finish(r);
@@ -456,14 +454,15 @@ void web_free(struct web *w)
     run(w);
     watch_free(w->mhd_watch);
     MHD_stop_daemon(w->mhd);
-    list_each(l, &w->requests)
-    {
+    list_each (l, &w->requests) {
         struct request *r = list_entry(l, struct request, link);
         request_tell_gone(r);
         request_end(r);
     }
-    list_each(k, &w->conns) conn_free(list_entry(k, struct conn, link));
-    list_each(s, &w->spares) request_free(list_entry(s, struct request, link));
+    list_each (k, &w->conns)
+        conn_free(list_entry(k, struct conn, link));
+    list_each (s, &w->spares)
+        request_free(list_entry(s, struct request, link));
     watch_free(w->peers_watch);
     close(w->peers);
     timer_stop(&w->again);

@@ -17,9 +17,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <libwebsockets.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
-enum { PING_MS = 20000, SILENCE_MS = 45000, FILES_MAX = 32768, RX = 2048 };
+enum { PING_MS = 20000, SILENCE_MS = 45000, FILES_MAX = 32768, CLOSE_MS = 5000, RX = 2048 };
 
 struct message {
     struct link link;
@@ -40,7 +41,7 @@ struct socket {
     int64_t heard_ms;
     int code; /* != 0: to be closed with it */
     char reason[124];
-    bool is_open, wants_ping;
+    bool is_open, is_closing, wants_ping;
 };
 
 struct ws {
@@ -78,17 +79,39 @@ static void tell_closed(struct socket *s)
     s->ws->ops->on_close(s, s->ws->ctx);
 }
 
+static void close_with(struct socket *s, int code, const char *reason)
+{
+    if (s->code)
+        return;
+    s->code = code;
+    snprintf(s->reason, sizeof(s->reason), "%s", reason);
+    lws_callback_on_writable(s->wsi);
+}
+
+/* Debian's 4.1.6 is built with _DEBUG, and then, under libuv, closes a socket twice when WRITEABLE returns
+ * -1: the second time kills it before the close frame has left. So it is closed from our own timer, which
+ * goes the polite way: the frame, and at most 5 s for the peer's. */
+static void close_now(struct socket *s)
+{
+    s->is_closing = true;
+    lws_close_reason(s->wsi, (enum lws_close_status)s->code, (unsigned char *)s->reason, strlen(s->reason));
+    lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+}
+
 static void timer_fired(void *ctx)
 {
     struct socket *s = ctx;
-    int64_t now = loop_now_ms(s->ws->loop), left = s->heard_ms + SILENCE_MS - now;
-    if (left <= 0) {
-        lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
-        return;
+    int64_t left = s->heard_ms + SILENCE_MS - loop_now_ms(s->ws->loop);
+    if (s->is_closing || left <= 0) { /* LWS_TO_KILL_ASYNC would wait for the next event of anybody */
+        lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+    } else if (s->code && list_is_empty(&s->queue)) {
+        timer_start(&s->timer, CLOSE_MS);
+        close_now(s);
+    } else {
+        s->wants_ping = true;
+        lws_callback_on_writable(s->wsi);
+        timer_start(&s->timer, left < PING_MS ? left : PING_MS);
     }
-    s->wants_ping = true;
-    lws_callback_on_writable(s->wsi);
-    timer_start(&s->timer, left < PING_MS ? left : PING_MS);
 }
 
 /* ---- what libwebsockets tells, a row each ---- */
@@ -125,12 +148,6 @@ static int established(struct socket *s, struct lws *wsi, void *in, size_t n)
     return 0;
 }
 
-static int close_with(struct lws *wsi, int code, const char *reason)
-{
-    lws_close_reason(wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason, strlen(reason));
-    return -1;
-}
-
 static int received(struct socket *s, struct lws *wsi, void *in, size_t n)
 {
     struct ws *w = s->ws;
@@ -138,15 +155,15 @@ static int received(struct socket *s, struct lws *wsi, void *in, size_t n)
     if (s->code)
         return 0; /* on its way out */
     if (lws_frame_is_binary(wsi))
-        return close_with(wsi, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "text only");
+        return close_with(s, 1003, "text only"), 0;
     if (n > w->message_max - s->in.n)
-        return close_with(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "message too large");
+        return close_with(s, 1009, "message too large"), 0;
     buf_add(&s->in, in, n);
     if (lws_remaining_packet_payload(wsi) || !lws_is_final_fragment(wsi))
         return 0;
     struct bytes text = {s->in.p ? s->in.p : "", s->in.n};
     if (!utf8_is_valid(text))
-        return close_with(wsi, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "not UTF-8");
+        return close_with(s, 1007, "not UTF-8"), 0;
     w->ops->on_text(s, text, w->ctx);
     buf_clear(&s->in);
     if (s->in.cap > RX)
@@ -163,11 +180,13 @@ static int ponged(struct socket *s, struct lws *wsi, void *in, size_t n)
 
 static int writeable(struct socket *s, struct lws *wsi, void *in, size_t n)
 {
-    unsigned char ping[LWS_PRE + 1] = {0};
+    unsigned char ping[LWS_PRE + 1] = {[LWS_PRE] = '?'}; /* of an empty pong we would not be told */
     (void)in, (void)n;
+    if (s->is_closing)
+        return 0;
     if (s->wants_ping) {
         s->wants_ping = false;
-        if (lws_write(wsi, ping + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+        if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
             return -1;
     }
     while (!list_is_empty(&s->queue) && !lws_send_pipe_choked(wsi)) {
@@ -182,7 +201,7 @@ static int writeable(struct socket *s, struct lws *wsi, void *in, size_t n)
     if (!list_is_empty(&s->queue))
         lws_callback_on_writable(wsi);
     else if (s->code)
-        return close_with(wsi, s->code, s->reason);
+        timer_start(&s->timer, 0); /* not from in here: see close_now */
     return 0;
 }
 
@@ -312,7 +331,7 @@ void ws_free(struct ws *w)
         lws_context_destroy(w->context);
         loop_turn(w->loop, 0);
     }
-    list_each(l, &w->sockets) /* those whose end libwebsockets has not told */
+    list_each (l, &w->sockets) /* those whose end libwebsockets has not told */
     {
         struct socket *s = list_entry(l, struct socket, link);
         tell_closed(s);
@@ -342,13 +361,14 @@ size_t socket_queued(const struct socket *s)
 
 void socket_close(struct socket *s, int code, const char *reason)
 {
+    char text[sizeof(s->reason)];
     size_t n = strlen(reason);
-    if (!s->is_open || s->code)
+    if (!s->is_open)
         return;
-    s->code = code;
-    n = utf8_cut((struct bytes){reason, n}, n < sizeof(s->reason) ? n : sizeof(s->reason) - 1);
-    memcpy(s->reason, reason, n);
-    lws_callback_on_writable(s->wsi);
+    n = utf8_cut((struct bytes){reason, n}, n < sizeof(text) ? n : sizeof(text) - 1);
+    memcpy(text, reason, n);
+    text[n] = 0;
+    close_with(s, code, text);
 }
 
 void socket_set_ctx(struct socket *s, void *ctx)
