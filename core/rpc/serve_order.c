@@ -77,8 +77,7 @@ static bool is_heard(struct order *o)
 
 void orders_sweep(struct serve *s)
 {
-    list_each(l, &s->done)
-    {
+    list_each (l, &s->done) {
         struct order *o = list_entry(l, struct order, link);
         list_drop(&o->link);
         arena_free(o->arena);
@@ -302,8 +301,7 @@ static void expire(void *ctx)
 
 static struct order *order_find(const struct serve *s, struct bytes id)
 {
-    list_each(l, &s->orders)
-    {
+    list_each (l, &s->orders) {
         struct order *o = list_entry(l, struct order, link);
         if (bytes_are(o->id, id))
             return o;
@@ -320,8 +318,7 @@ bool order_is_in_flight(const struct serve *s, struct bytes id)
 
 void orders_cancel(struct serve *s, struct bytes id)
 {
-    list_each(l, &s->orders)
-    {
+    list_each (l, &s->orders) {
         struct order *o = list_entry(l, struct order, link);
         if (!o->is_told && bytes_are(o->id, id)) {
             cancel(o);
@@ -337,8 +334,7 @@ void orders_cancel_all(struct serve *s)
     /* from the start again each time: a handler that is told may finish others, too */
     do {
         next = NULL;
-        list_each(l, &s->orders)
-        {
+        list_each (l, &s->orders) {
             struct order *o = list_entry(l, struct order, link);
             if (!o->is_cancelled && !next)
                 next = o;

@@ -112,8 +112,7 @@ bool serve_unsubscribe(struct serve *s, const struct asked *a)
 
 static struct listen *listen_find(const struct serve *s, struct bytes id)
 {
-    list_each(l, &s->listens)
-    {
+    list_each (l, &s->listens) {
         struct listen *each = list_entry(l, struct listen, link);
         if (bytes_are(each->id, id))
             return each;
@@ -260,8 +259,7 @@ void listens_end(struct serve *s, bool tells)
     struct bytes uri;
     void *value;
 
-    list_each(l, &s->listens)
-    {
+    list_each (l, &s->listens) {
         struct listen *each = list_entry(l, struct listen, link);
         if (tells) {
             message_begin(s);
@@ -294,8 +292,7 @@ void serve_resource_updated(struct serve *s, struct bytes uri)
         buf_add_char(&s->out, '}');
         message_end(s);
     }
-    list_each(l, &s->listens)
-    {
+    list_each (l, &s->listens) {
         const struct listen *each = list_entry(l, struct listen, link);
         if (!table_get(&each->uris, uri))
             continue;
@@ -313,8 +310,7 @@ void serve_resources_changed(struct serve *s)
         buf_add_text(&s->out, "\"method\":\"notifications/resources/list_changed\"");
         message_end(s);
     }
-    list_each(l, &s->listens)
-    {
+    list_each (l, &s->listens) {
         const struct listen *each = list_entry(l, struct listen, link);
         if (!each->wants_resources)
             continue;

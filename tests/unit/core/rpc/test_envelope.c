@@ -121,7 +121,7 @@ static void what_is_no_json_is_refused(void **state)
         "1e+",
         "+1",
         "tru",
-        "nulll",
+        "nullx",
         "NaN",
         "'x'",
         "\"a",
