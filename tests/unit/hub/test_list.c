@@ -44,33 +44,36 @@ static void definitions_are_put_into_the_words_of_the_revision(void **state)
         const char *sent, *old, *legacy, *modern;
     } rows[] = {
         {"{\"name\":\"t\"}",                                                                          "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",
-         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",                                                                                                                                                                                                "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"},
+         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",                                                                                                                                                                                                                              "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"                              },
         {"{\"inputSchema\":{\"properties\":{}},\"name\":\"t\",\"title\":null,\"description\":\"d\"}",
-         "{\"inputSchema\":{\"type\":\"object\",\"properties\":{}},\"name\":\"t\",\"description\":\"d\"}",                                                      "{\"inputSchema\":{\"type\":\"object\",\"properties\":{}},\"name\":\"t\",\"description\":\"d\"}",
-         "{\"inputSchema\":{\"type\":\"object\",\"properties\":{}},\"name\":\"t\",\"description\":\"d\"}"                                                                                                                                                                                                                 },
+         "{\"inputSchema\":{\"type\":\"object\",\"properties\":{}},\"name\":\"t\",\"description\":\"d\"}",                                                                                    "{\"inputSchema\":{\"type\":\"object\",\"properties\":{}},\"name\":\"t\",\"description\":\"d\"}",
+         "{\"inputSchema\":{\"type\":\"object\",\"properties\":{}},\"name\":\"t\",\"description\":\"d\"}"                                                                                                                                                                                                                                                                             },
+        {"{\"name\":\"t\",\"title\":null,\"inputSchema\":{\"type\":\"object\"}}",
+         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",                                                                                                                            "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",
+         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"                                                                                                                                                                                                                                                                                                                     },
         {"{\"name\":\"t\",\"inputSchema\":null,\"outputSchema\":null}",
-         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",                                                                                              "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",
-         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"                                                                                                                                                                                                                                                         },
+         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",                                                                                                                            "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",
+         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"                                                                                                                                                                                                                                                                                                                     },
         {"{\"name\":\"t\",\"execution\":{\"taskSupport\":\"optional\"},\"inputSchema\":{\"type\":\"object\"}"
-         "}",                                                                                            "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",
+         "}",                                                                                "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}",
          "{\"name\":\"t\",\"execution\":{\"taskSupport\":\"optional\"},\"inputSchema\":{\"type\":\"object\"}"
-         "}",                                                                                                "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"                                                                                                                                                                                                                                                                                                              },
+         "}",                                                                                                                                                                                                                                                                                   "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}"                              },
         {"{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"dev.trunkline/x\":2,"
-         "\"dev\\u002etrunkline/y\":3,\"c\":4}}",                                                                                           "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"c\":4}}",
-         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"c\":4}}",                    "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"c\":4}}"                                                                                                                                                                                                                           },
+         "\"dev\\u002etrunkline/y\":3,\"c\":4}}",                                            "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"c\":4}}",
+         "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"c\":4}}",                                                                                                                                                                                                "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"_meta\":{\"a/b\":1,\"c\":4}}"},
         {"{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"array\","
          "\"$schema\":\"S\",\"items\":{\"$ref\" : "
          "\"#/$defs/a\"},\"x\":{\"$ref\":\"#\"},\"y\":{\"$ref\":\"#b\"},"
-         "\"properties\":{\"$ref\":{}}}}",                                                                                           "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"object\","
+         "\"properties\":{\"$ref\":{}}}}",                                                   "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"object\","
          "\"$schema\":\"S\",\"properties\":{\"result\":{\"type\":\"array\",\"$schema\":\"S\","
          "\"items\":{\"$ref\" : \"#/properties/result/$defs/a\"},\"x\":{\"$ref\":\"#/properties/result\"},"
-         "\"y\":{\"$ref\":\"#b\"},\"properties\":{\"$ref\":{}}}},\"required\":[\"result\"]}}",                                                                                                           "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"object\","
+         "\"y\":{\"$ref\":\"#b\"},\"properties\":{\"$ref\":{}}}},\"required\":[\"result\"]}}",                                             "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"object\","
          "\"$schema\":\"S\",\"properties\":{\"result\":{\"type\":\"array\",\"$schema\":\"S\","
          "\"items\":{\"$ref\" : \"#/properties/result/$defs/a\"},\"x\":{\"$ref\":\"#/properties/result\"},"
-         "\"y\":{\"$ref\":\"#b\"},\"properties\":{\"$ref\":{}}}},\"required\":[\"result\"]}}",                                                                                                               "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"array\","
+         "\"y\":{\"$ref\":\"#b\"},\"properties\":{\"$ref\":{}}}},\"required\":[\"result\"]}}",                                                 "{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"},\"outputSchema\":{\"type\":\"array\","
          "\"$schema\":\"S\",\"items\":{\"$ref\" : "
          "\"#/$defs/a\"},\"x\":{\"$ref\":\"#\"},\"y\":{\"$ref\":\"#b\"},"
-         "\"properties\":{\"$ref\":{}}}}"},
+         "\"properties\":{\"$ref\":{}}}}"                                                                                              },
     };
     struct bed *b = bed_new();
     facts(b, "files", ERA_MODERN, "{}");
@@ -338,6 +341,25 @@ static void long_lists_come_in_pages(void **state)
     bed_free(b);
 }
 
+static void a_cursor_outlives_its_server(void **state)
+{
+    struct bed *b = bed_new();
+    size_t n;
+    take_many(b, "extra", 1100, 1);
+    char *cursor = read_page(b, NULL, NULL, &n);
+    bed_free(b);
+
+    b = bed_plan();
+    b->servers[1].name = b->servers[1].prefix = "fall";
+    bed_start(b, ":memory:");
+    take_many(b, "fall", 5, 1);
+    take_many(b, "files", 5, 1);
+    assert_null(read_page(b, NULL, cursor, &n));
+    assert_int_equal(n, 10);
+    free(cursor);
+    bed_free(b);
+}
+
 static void heavy_lists_come_in_pages_too(void **state)
 {
     struct bed *b = bed_new();
@@ -384,16 +406,20 @@ static void a_kept_page_is_not_shown_after_a_change(void **state)
     struct bed *b = bed_new();
     const struct caller *callers[] = {&modern, &legacy, &old};
     static const char *const endpoints[] = {NULL, "files", "extra", "third"};
+    static const char *const keys[] = {
+        "\"tools\":", "\"prompts\":", "\"resources\":", "\"resourceTemplates\":"};
     for (int round = 0; round < 3; round++) {
-        _cleanup_free_ char *name = text_format("{\"name\":\"t%d\"}", round);
-        for (int k = ITEM_TOOL; k <= ITEM_PROMPT; k++)
-            TAKE(b, "files", (enum item_kind)k, name);
-        /* More lists than are kept, each asked for twice. */
-        for (size_t i = 0; i < 2 * 2 * 4 * 3; i++) {
-            const char *endpoint = endpoints[i % 4];
-            struct bytes text = list(b, (enum item_kind)(i / 4 % 2), endpoint, callers[i / 8 % 3]);
-            _cleanup_free_ char *piece = text_format("t%d\"", round);
-            assert_int_equal(strstr(text.p, piece) != NULL, i % 4 < 2);
+        _cleanup_free_ char *item = text_format("{\"name\":\"t%d\"}", round),
+                            *piece = text_format("t%d\"", round);
+        TAKE(b, "files", ITEM_TOOL, item);
+        TAKE(b, "files", ITEM_PROMPT, item);
+        /* More lists than are kept. */
+        for (size_t i = 0; i < 4 * 4 * 3; i++) {
+            enum item_kind kind = (enum item_kind)(i / 4 % 4);
+            const char *text = list(b, kind, endpoints[i % 4], callers[i / 16]).p;
+            assert_int_equal(strstr(text, piece) != NULL, kind <= ITEM_PROMPT && i % 4 < 2);
+            assert_non_null(strstr(text, keys[kind]));
+            assert_int_equal(strstr(text, "resultType") != NULL, i < 16);
         }
     }
     bed_free(b);
@@ -465,6 +491,7 @@ static void uris_are_shown_as_they_can_be_read(void **state)
         if (!strstr(rows[i].uri, "unheard") && !strstr(rows[i].uri, "nobody"))
             goes_to(b, rows[i].endpoint, b->text.p, rows[i].server, rows[i].uri);
     }
+    assert_string_equal(find(b, ITEM_RESOURCE, NULL, "tl.extra+tl.files+x://same")->server, "extra");
     kit_bytes_eq(list(b, ITEM_TEMPLATE, NULL, &legacy),
                  "{\"resourceTemplates\":[" TEMPLATE("tl.extra+t://{id}") "," TEMPLATE("t://{id}") "]}");
     bed_free(b);
@@ -513,8 +540,8 @@ KIT_MAIN(cmocka_unit_test(only_the_name_is_replaced),
          cmocka_unit_test(what_cannot_be_mended_is_hidden_with_a_reason),
          cmocka_unit_test(legal_headers_are_shown), cmocka_unit_test(the_second_of_a_name_is_hidden),
          cmocka_unit_test(definitions_may_be_large_but_not_without_end),
-         cmocka_unit_test(long_lists_come_in_pages), cmocka_unit_test(heavy_lists_come_in_pages_too),
-         cmocka_unit_test(a_cursor_of_others_is_refused),
+         cmocka_unit_test(long_lists_come_in_pages), cmocka_unit_test(a_cursor_outlives_its_server),
+         cmocka_unit_test(heavy_lists_come_in_pages_too), cmocka_unit_test(a_cursor_of_others_is_refused),
          cmocka_unit_test(a_kept_page_is_not_shown_after_a_change),
          cmocka_unit_test(a_uri_that_two_have_is_the_first_ones),
          cmocka_unit_test(uris_are_shown_as_they_can_be_read),
