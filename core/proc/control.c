@@ -41,7 +41,8 @@ static void waiting_free(struct waiting *w)
 
 static void drop_queue(struct control *c)
 {
-    list_each(at, &c->queue) waiting_free(list_entry(at, struct waiting, link));
+    list_each (at, &c->queue)
+        waiting_free(list_entry(at, struct waiting, link));
 }
 
 static void lose(struct control *c)
@@ -56,8 +57,7 @@ static void lose(struct control *c)
 
 static void flush(struct control *c)
 {
-    list_each(at, &c->queue)
-    {
+    list_each (at, &c->queue) {
         struct waiting *w = list_entry(at, struct waiting, link);
         int rc = fd_send(c->fd, w->text.p, w->text.n, w->fds, w->fd_count);
         if (rc == -EAGAIN)

@@ -85,7 +85,8 @@ void wards_free(struct wards *w)
     if (!w)
         return;
     wards_kill_all(w);
-    list_each(at, &w->list) ward_free(list_entry(at, struct ward, link));
+    list_each (at, &w->list)
+        ward_free(list_entry(at, struct ward, link));
     timer_stop(&w->sweep);
     fd_close(&w->proc);
     free(w);
@@ -152,8 +153,7 @@ static void finish_if_over(struct ward *d)
 
 static bool is_ward(const struct wards *w, pid_t pid)
 {
-    list_each(at, &w->list)
-    {
+    list_each (at, &w->list) {
         const struct ward *d = list_entry(at, struct ward, link);
         if (d->pid == pid && !d->is_reaped)
             return true;
@@ -184,8 +184,7 @@ static void sweep(void *ctx)
         timer_start(&w->sweep, SWEEP_MS); /* their children fall to us in turn */
         return;
     }
-    list_each(at, &w->list)
-    {
+    list_each (at, &w->list) {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->is_swept)
             finish(d);
@@ -294,8 +293,7 @@ void wards_start(struct wards *w, const char *server, int64_t line, bool is_sibl
 
 void wards_stop(struct wards *w, int64_t line, int64_t grace_ms)
 {
-    list_each(at, &w->list)
-    {
+    list_each (at, &w->list) {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->line == line)
             stop(d, grace_ms < 0 ? 0 : grace_ms);
@@ -304,13 +302,13 @@ void wards_stop(struct wards *w, int64_t line, int64_t grace_ms)
 
 void wards_stop_all(struct wards *w, int64_t grace_ms)
 {
-    list_each(at, &w->list) stop(list_entry(at, struct ward, link), grace_ms);
+    list_each (at, &w->list)
+        stop(list_entry(at, struct ward, link), grace_ms);
 }
 
 void wards_kill_all(struct wards *w)
 {
-    list_each(at, &w->list)
-    {
+    list_each (at, &w->list) {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->is_reaped)
             continue;
@@ -325,8 +323,7 @@ void wards_kill_all(struct wards *w)
 
 bool wards_reaped(struct wards *w, pid_t pid, int status)
 {
-    list_each(at, &w->list)
-    {
+    list_each (at, &w->list) {
         struct ward *d = list_entry(at, struct ward, link);
         if (d->pid != pid || d->is_reaped)
             continue;
@@ -345,8 +342,7 @@ bool wards_reaped(struct wards *w, pid_t pid, int status)
 void wards_add_roles(const struct wards *w, json_t *roles)
 {
     json_t *servers = json_object(), *guardians = json_object();
-    list_each(at, &w->list)
-    {
+    list_each (at, &w->list) {
         const struct ward *d = list_entry(at, struct ward, link);
         if (d->is_sibling || d->is_reaped || !d->server)
             continue;
