@@ -55,15 +55,15 @@ static void recycle(struct request *r)
     struct web *w = r->web;
     list_drop(&r->link);
     list_drop(&r->phase);
+    if (w->spare_count >= SPARES) {
+        request_free(r);
+        return;
+    }
     free(r->taken);
     clear(&r->head);
     clear(&r->body);
     clear(&r->headers);
     clear(&r->copy);
-    if (w->spare_count >= SPARES) {
-        request_free(r);
-        return;
-    }
     struct buf head = r->head, body = r->body, headers = r->headers, copy = r->copy;
     size_t seen = offsetof(struct request, seen), after = offsetof(struct request, pass);
     memset(r, 0, seen); /* the slices need no clearing: their count does */

@@ -114,3 +114,14 @@ test('a server that dies in mid-call: the outcome is unknown, others go on, it c
     const again = await client.call('tools/call', { name: 'bed__echo_raw', arguments: { b: 2 } });
     assert.deepEqual(JSON.parse(again.result.content[0].text), { b: 2 });
 });
+
+test('600 calls at once are more than any store of spare parts holds', async (t) => {
+    const hub = await hub_with_bed(t, 'modern');
+    const { hub: pid } = hub.roles();
+    for (let round = 0; round < 2; round++) {
+        const answers = await Promise.all(Array.from({ length: 600 }, (_, n) =>
+            modern(hub, '/mcp/bed').call('tools/call', { name: 'slow', arguments: { ms: 300 } }, { id: n })));
+        answers.forEach((answer, n) => assert.equal(answer.id, n));
+    }
+    assert.equal(hub.roles().hub, pid);
+});
