@@ -116,11 +116,11 @@ test('a server that dies in mid-call: the outcome is unknown, others go on, it c
 });
 
 test('600 calls at once are more than any store of spare parts holds', async (t) => {
-    const hub = await hub_with_bed(t, 'modern');
+    const hub = await hub_with_bed(t, 'modern', { config: { mcp: { sse_after: '20s' } } });
     const { hub: pid } = hub.roles();
     for (let round = 0; round < 2; round++) {
         const answers = await Promise.all(Array.from({ length: 600 }, (_, n) =>
-            modern(hub, '/mcp/bed').call('tools/call', { name: 'slow', arguments: { ms: 300 } }, { id: n })));
+            modern(hub, '/mcp/bed').call('tools/call', { name: 'slow', arguments: { ms: 1500 } }, { id: n })));
         answers.forEach((answer, n) => assert.equal(answer.id, n));
     }
     assert.equal(hub.roles().hub, pid);
