@@ -3,6 +3,8 @@
 
 static struct reply r;
 
+#define CALL "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/call\",\"params\":{\"name\":\"t\"}}"
+
 static void post(const char *headers, const char *body)
 {
     bed_ask(&r, "POST", "/mcp", headers, body);
@@ -383,7 +385,172 @@ static void a_slow_batch_becomes_a_stream(void **state)
     reply_end(&r);
 }
 
-KIT_MAIN(BED_TEST(initialize_echoes_known_versions_and_mints_a_session),
+static void a_late_answer_finds_nobody(void **state)
+{
+    char headers[256];
+    struct buf in = {0};
+    const struct question q = {.id = 3, .method = "roots/list"};
+    (void)state;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    int fd = bed_connect();
+    bed_send(fd, "POST", "/mcp", headers, CALL);
+    bed_wait_calls(1);
+    bed.calls[0].ops->on_question(bed.calls[0].ctx, &q);
+    bed_done(0, "{}");
+    bed_until_end(fd, &in, &r);
+    fd = bed_connect(); /* the same memory serves the next call */
+    bed_send(fd, "POST", "/mcp", headers, CALL);
+    bed_wait_calls(2);
+    post(headers, "{\"jsonrpc\":\"2.0\",\"id\":\"tl-q-1\",\"result\":{}}");
+    assert_int_equal(r.status, 202);
+    assert_int_equal(bed.calls[1].answered, 0);
+    bed.calls[1].ops->on_question(bed.calls[1].ctx, &q);
+    post(headers, "{\"jsonrpc\":\"2.0\",\"id\":\"tl-q-2\",\"error\":{\"code\":-1,\"message\":\"no\"}}");
+    assert_int_equal(bed.calls[1].answered, 3);
+    assert_string_equal(bed.calls[1].answer, "error");
+    buf_end(&in);
+    reply_end(&r);
+}
+
+static void nobody_is_asked_before_the_session_is_live(void **state)
+{
+    char headers[256], session[128];
+    (void)state;
+    post(BOTH_TYPES,
+         "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
+         "\"2025-11-25\",\"capabilities\":{}}}");
+    snprintf(headers, sizeof(headers), BOTH_TYPES "Mcp-Session-Id: %s\r\n",
+             reply_header(&r, "Mcp-Session-Id", session));
+    bed.answers_at_once = true;
+    post(headers, CALL);
+    assert_int_equal(r.status, 200); /* clients race */
+    assert_false(bed.calls[0].can_ask);
+    post(headers, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
+    post(headers, CALL);
+    assert_true(bed.calls[1].can_ask);
+    reply_end(&r);
+}
+
+static void leaving_a_json_answer_is_no_cancel(void **state)
+{
+    char headers[256];
+    (void)state;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    int fd = bed_connect();
+    bed_send(fd, "POST", "/mcp", headers, CALL);
+    bed_wait_calls(1);
+    bed_hang_up(fd);
+    bed_turn_ms(5);
+    assert_true(bed.calls[0].is_open);
+    bed_notify(0, "{}");
+    bed_done(0, "{}"); /* nobody hears it */
+    post(headers, "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}");
+    assert_int_equal(r.status, 200);
+    reply_end(&r);
+}
+
+static void who_takes_only_streams_gets_one_at_once(void **state)
+{
+    char headers[256], only[256];
+    struct buf in = {0};
+    (void)state;
+    bed_initialize("/mcp", "2025-06-18", headers);
+    snprintf(only, sizeof(only), "Accept: text/event-stream\r\n%s", headers + strlen(BOTH_TYPES));
+    int fd = bed_connect();
+    bed_send(fd, "POST", "/mcp", only, CALL);
+    bed_wait_calls(1);
+    kit_loop_until(bed.hub.loop, 1000, web_counts(bed.hub.web).streams == 1);
+    bed_done(0, "{}");
+    bed_until_end(fd, &in, &r);
+    assert_non_null(strstr(r.body.p, "data: {\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{}}\n\n"));
+    buf_clear(&in);
+    fd = bed_connect();
+    bed_send(fd, "POST", "/mcp", only, "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}");
+    bed_until_end(fd, &in, &r);
+    assert_non_null(strstr(r.body.p, "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n"));
+    buf_end(&in);
+    reply_end(&r);
+}
+
+static void a_session_belongs_to_its_principal(void **state)
+{
+    static const char ping[] = "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}";
+    char headers[256];
+    (void)state;
+    bed.listener.is_unix = true;
+    bed.uid = 0;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    post(headers, ping);
+    assert_int_equal(r.status, 200);
+    bed.uid = 123456; /* nobody's */
+    post(headers, ping);
+    assert_int_equal(r.status, 404);
+    bed_ask(&r, "DELETE", "/mcp", headers, NULL);
+    assert_int_equal(r.status, 404);
+    bed.listener.is_unix = false;
+    post(headers, ping);
+    assert_int_equal(r.status, 404);
+    reply_end(&r);
+}
+
+static void params_are_objects(void **state)
+{
+    char headers[256];
+    (void)state;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    post(headers, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":[1]}");
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body.p, "-32602"));
+    assert_int_equal(bed.call_count, 0);
+    post(BOTH_TYPES,
+         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
+         "\"2026-07-28\",\"capabilities\":{}}}");
+    assert_non_null(strstr(r.body.p, "2025-11-25")); /* the newest version that has sessions */
+    reply_end(&r);
+}
+
+static void a_draining_hub_takes_nothing_new(void **state)
+{
+    char after[128];
+    (void)state;
+    bed.hub.is_draining = true;
+    post(BOTH_TYPES, "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}");
+    assert_int_equal(r.status, 503);
+    assert_string_equal(reply_header(&r, "Retry-After", after), "2");
+    reply_end(&r);
+}
+
+static void a_batch_counts_as_all_its_requests(void **state)
+{
+    char headers[256];
+    struct buf batch = {0};
+    (void)state;
+    bed_initialize("/mcp", "2025-03-26", headers);
+    bed_send(bed_connect(), "POST", "/mcp", headers, CALL);
+    bed_wait_calls(1);
+    for (int i = 0; i < 64; i++)
+        buf_addf(&batch, "%c{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"ping\"}", i ? ',' : '[', i);
+    buf_add_char(&batch, ']');
+    post(headers, batch.p);
+    assert_int_equal(r.status, 429);
+    bed_done(0, "{}");
+    post(headers, batch.p);
+    assert_int_equal(r.status, 200);
+    batch.p[batch.n - 1] = ',';
+    buf_add_text(&batch, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}]");
+    post(headers, batch.p); /* 65 elements */
+    assert_int_equal(r.status, 400);
+    post(headers, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{" MODERN_META "}}]");
+    assert_int_equal(r.status, 400);
+    buf_end(&batch);
+    reply_end(&r);
+}
+
+KIT_MAIN(BED_TEST(a_late_answer_finds_nobody), BED_TEST(nobody_is_asked_before_the_session_is_live),
+         BED_TEST(leaving_a_json_answer_is_no_cancel), BED_TEST(who_takes_only_streams_gets_one_at_once),
+         BED_TEST(a_session_belongs_to_its_principal), BED_TEST(params_are_objects),
+         BED_TEST(a_draining_hub_takes_nothing_new), BED_TEST(a_batch_counts_as_all_its_requests),
+         BED_TEST(initialize_echoes_known_versions_and_mints_a_session),
          BED_TEST(a_session_belongs_to_its_endpoint_until_deleted), BED_TEST(a_version_header_must_be_known),
          BED_TEST(lists_come_from_the_catalogue_and_bad_cursors_are_told),
          BED_TEST(what_is_not_served_is_no_method),

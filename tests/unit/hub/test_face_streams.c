@@ -341,7 +341,89 @@ static void requests_in_all_states_survive_the_end_of_the_hub(void **state)
     reply_end(&r);
 }
 
-KIT_MAIN(BED_TEST(only_2025_11_25_is_primed), BED_TEST(a_dropped_stream_is_no_cancel_and_can_be_resumed),
+static void a_tape_holds_a_mebibyte(void **state)
+{
+    char headers[256], more[320];
+    struct buf in = {0}, big = {0};
+    (void)state;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    int fd = start_call(headers);
+    bed_notify(0, "{\"progress\":0}");
+    bed_until(fd, &in, &r, "{\"progress\":0}");
+    bed_hang_up(fd);
+    kit_loop_until(bed.hub.loop, 1000, streams() == 0);
+    buf_add_char(&big, '"');
+    for (size_t i = 0; i < TAPE_BYTES / 3 / 10; i++)
+        buf_add_text(&big, "0123456789");
+    buf_add_char(&big, '"');
+    bed_notify(0, big.p); /* 1-2 */
+    bed_notify(0, big.p); /* 1-3 */
+    snprintf(more, sizeof(more), "%sLast-Event-ID: 1-0\r\n", headers);
+    buf_clear(&in);
+    fd = get(more, "");
+    bed_until(fd, &in, &r, "id: 1-3\n"); /* all is there still */
+    assert_non_null(strstr(r.body.p, "{\"progress\":0}"));
+    bed_hang_up(fd);
+    kit_loop_until(bed.hub.loop, 1000, streams() == 0);
+    bed_notify(0, big.p); /* 1-4 pushes out what came before 1-3 */
+    bed_ask(&r, "GET", "/mcp", more, NULL);
+    assert_int_equal(r.status, 400);
+    for (size_t i = 0; i < TAPE_BYTES / 10; i++)
+        buf_add_text(&big, "0123456789");
+    bed_notify(0, big.p); /* 1-5 is more than a tape holds */
+    snprintf(more, sizeof(more), "%sLast-Event-ID: 1-4\r\n", headers);
+    bed_ask(&r, "GET", "/mcp", more, NULL);
+    assert_int_equal(r.status, 400);
+    bed_notify(0, "{\"progress\":6}");
+    snprintf(more, sizeof(more), "%sLast-Event-ID: 1-5\r\n", headers);
+    buf_clear(&in);
+    fd = get(more, "");
+    bed_until(fd, &in, &r, "{\"progress\":6}");
+    buf_end(&in);
+    buf_end(&big);
+    reply_end(&r);
+}
+
+static void updates_wait_for_room_and_come_once(void **state)
+{
+    char headers[256];
+    struct buf in = {0};
+    size_t seen = 0;
+    (void)state;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    int fd = get(headers, "");
+    bed_until(fd, &in, &r, "id: 1-0\n");
+    post(headers, SUBSCRIBE("subscribe", "test://a"));
+    for (int i = 0; i < 1000; i++) /* in one turn: nothing is taken meanwhile */
+        face_resource_updated(bed.hub.face, "one", BYTES("test://a"));
+    bed_until(fd, &in, &r, "resources/updated");
+    bed_turn_ms(20);
+    bed_read(fd, &in);
+    bed_split(&in, &r);
+    for (const char *at = r.body.p; (at = strstr(at, "resources/updated")); at++)
+        seen++;
+    assert_int_equal(seen, 2);
+    buf_end(&in);
+    reply_end(&r);
+}
+
+static void a_session_follows_256_resources(void **state)
+{
+    char headers[256], body[160];
+    (void)state;
+    bed_initialize("/mcp", "2025-11-25", headers);
+    for (int i = 0; i <= SESSION_URIS; i++) {
+        snprintf(body, sizeof(body), SUBSCRIBE("subscribe", "test://%d"), i);
+        post(headers, body);
+        assert_non_null(strstr(r.body.p, i < SESSION_URIS ? "\"result\":{}" : "-31413"));
+    }
+    assert_int_equal(bed.subscribed, SESSION_URIS);
+    reply_end(&r);
+}
+
+KIT_MAIN(BED_TEST(a_tape_holds_a_mebibyte), BED_TEST(updates_wait_for_room_and_come_once),
+         BED_TEST(a_session_follows_256_resources), BED_TEST(only_2025_11_25_is_primed),
+         BED_TEST(a_dropped_stream_is_no_cancel_and_can_be_resumed),
          BED_TEST(a_result_waits_for_a_client_that_dropped), BED_TEST(what_a_tape_has_lost_is_refused),
          BED_TEST(the_get_stream_hears_of_lists_of_its_view),
          BED_TEST(what_changes_while_the_get_stream_is_away_is_told_once),
