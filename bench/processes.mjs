@@ -14,9 +14,9 @@ import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-export const HUB = process.env.TRUNKLINE_BIN ?? join(ROOT, 'build/release/trunkline');
+export const HUB = resolve(process.env.TRUNKLINE_BIN ?? join(ROOT, 'build/release/trunkline'));
 export const PINNED = process.env.BENCH_PIN !== '0' && availableParallelism() > 1 && has('taskset');
-const PROGRAMS = process.env.BENCH_PROGRAMS ?? join(ROOT, 'build/release');
+const PROGRAMS = resolve(process.env.BENCH_PROGRAMS ?? join(ROOT, 'build/release'));
 const SERVING = 0;
 const ASKING = 1;
 
@@ -150,9 +150,11 @@ export async function idle(options) {
         return { refused: complaint.split('\n')[0] || error.message };
     }
     return {
-        stop() {
+        async stop() {
             child.stdin.end();
-            return finish(child, 5000);
+            if ((await finish(child, 5000)) !== 0) {
+                throw new Error(complaint.trim() || 'idle connections did not end');
+            }
         },
     };
 }
