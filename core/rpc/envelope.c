@@ -154,12 +154,13 @@ int envelope_scan(struct envelope *e, struct bytes text, bool is_whole, struct w
 struct envelope_part envelope_so_far(const struct envelope *e, struct bytes text)
 {
     const struct scanner *s = e->scanner;
-    const struct member *id = &s->top[TOP_ID];
+    struct member id = s->top[TOP_ID];
     struct envelope_part part = {0};
 
-    if (id->type != JSON_T_NONE)
-        part.id = bytes_placed(id->value, text);
-    else if (s->depth == 1 && s->top_name == TOP_ID)
+    place(&id, text);
+    if (id.type != JSON_T_NONE && id_is_legal(&id))
+        part.id = id.value;
+    else if (id.type != JSON_T_NONE || (s->depth == 1 && s->top_name == TOP_ID))
         part.id = (struct bytes){text.p, 0};
     part.has_method = s->top[TOP_METHOD].type != JSON_T_NONE || s->top[TOP_PARAMS].type != JSON_T_NONE ||
                       (s->depth > 0 && (s->top_name == TOP_PARAMS || s->top_name == TOP_METHOD));

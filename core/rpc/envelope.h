@@ -81,7 +81,7 @@ int envelope_scan(struct envelope *e, struct bytes text, bool is_whole, struct w
 /* After MORE or LIMIT: what has passed already of a message that is given up half-way. */
 struct envelope_part {
     bool has_method; /* a request or notification, not an answer */
-    struct bytes id; /* raw; p NULL: not come by yet; empty: too long to be anybody's */
+    struct bytes id; /* raw; p NULL: not come by yet; empty: none that could be anybody's */
 };
 struct envelope_part envelope_so_far(const struct envelope *e, struct bytes text);
 

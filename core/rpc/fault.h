@@ -33,7 +33,7 @@ enum fault {
     FAULT_UPSTREAM_AUTH,   /* -31502 upstream_auth_failed */
     FAULT_SERVER_DOWN,     /* -31503 server_down */
     FAULT_DEADLINE,        /* -31504 deadline_exceeded */
-    FAULT_OUTCOME_UNKNOWN, /* -31599 upstream_error, outcome unknown */
+    FAULT_OUTCOME_UNKNOWN, /* -31599 outcome_unknown: the server was lost mid-call */
     FAULT_LEDGER,          /* -31900 audit_unavailable */
     FAULT_CANCELLED,       /* the caller or an operator cancelled: REST 'cancelled', CLI exit 130 */
     FAULT_UPSTREAM_ERROR,  /* REST upstream_error: an upstream's own JSON-RPC error, passed on */

@@ -260,6 +260,8 @@ static void what_has_passed_is_known_before_the_end(void **state)
     part = part_of("{\"result\":{\"id\":3,\"method\":4,\"text\":\"aaaa");
     assert_null(part.id.p);
     assert_false(part.has_method);
+    part = part_of("{\"id\":{\"a\":1},\"result\":[");
+    assert_true(part.id.p && part.id.n == 0);
     assert_true(part_of("{\"method\":\"m\",\"params\":{").has_method);
     assert_true(part_of("{\"params\":{\"a\":[").has_method);
 }

@@ -183,6 +183,8 @@ static void messages_that_are_none_are_refused(void **state)
     assert_null(strstr(b.seen.p, "\"id\""));
     assert_error(&b, "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}", -32600);
     assert_error(&b, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"id\":1}", -32600);
+    assert_error(&b, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"id\":{\"a\":2}}", -32600);
+    assert_null(strstr(b.seen.p, "\"id\""));
     assert_error(&b, "[]", -32600);
     assert_error(&b, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]", -32600);
     assert_string_equal(say(&b, " \r\n\n"), "");
