@@ -89,7 +89,7 @@ void catalogue_free(struct catalogue *c)
 static bool is_as_before(const struct source *s, const struct shelf *shelf, const struct bytes *items,
                          size_t n)
 {
-    if (shelf->count != n || shelf->was_modern != (s->facts.era == ERA_MODERN))
+    if (shelf->needs_keeping || shelf->count != n || shelf->was_modern != (s->facts.era == ERA_MODERN))
         return false;
     for (size_t i = 0; i < n; i++)
         if (!bytes_are(shelf->entries[i].item.raw, items[i]))
@@ -97,14 +97,14 @@ static bool is_as_before(const struct source *s, const struct shelf *shelf, cons
     return true;
 }
 
-static void date_entries(struct shelf *now, const struct shelf *old)
+static void date_entries(struct shelf *now, const struct shelf *old, int64_t wall)
 {
     struct table dates = {0};
     for (size_t i = 0; i < old->count; i++)
         table_put(&dates, old->entries[i].item.name, &old->entries[i]);
     for (size_t i = 0; i < now->count; i++) {
         const struct entry *before = table_get(&dates, now->entries[i].item.name);
-        now->entries[i].first_seen = before ? before->first_seen : now->seen_at;
+        now->entries[i].first_seen = before ? before->first_seen : wall;
     }
     table_end(&dates);
 }
@@ -122,42 +122,57 @@ static void warn_of_unknown(const struct source *s, const struct strings_view *n
     }
 }
 
+/* In one transaction with the names it is given. */
+static void replace(struct source *s, enum item_kind kind, const struct bytes *items, size_t n)
+{
+    struct catalogue *c = s->catalogue;
+    struct shelf *shelf = &s->shelves[kind], now, old = *shelf;
+    struct why why = {0};
+    store_begin(c->store);
+    shelf_fill(s, kind, items, n, &now);
+    now.seen_at = stamp_now().ms;
+    date_entries(&now, &old, now.seen_at);
+    keep_shelf(s, kind, &old, &now);
+    if (store_commit(c->store, &why) < 0) {
+        log_warn("catalogue.not_kept", "server", s->config->name, "why", why.text);
+        now.needs_keeping = true;
+    }
+    /* The rows that stayed have their old date. */
+    if (old.count && old.seen_at < now.seen_at)
+        now.seen_at = old.seen_at;
+    *shelf = now;
+    catalogue_settle(c, kind);
+    if (!shelf_shows_the_same(&old, &now) && !timer_is_started(&s->changes[kind].timer))
+        timer_start(&s->changes[kind].timer, CHANGE_MS);
+    shelf_end(&old);
+}
+
+static void see_again(struct source *s, enum item_kind kind)
+{
+    struct shelf *shelf = &s->shelves[kind];
+    int64_t wall = stamp_now().ms;
+    if (shelf->count == 0 || wall - shelf->seen_at < SEEN_AGAIN_MS)
+        return;
+    shelf->seen_at = wall;
+    keep_seen(s, kind, wall);
+}
+
 void catalogue_take(struct catalogue *c, const char *server, enum item_kind kind, const struct bytes *items,
                     size_t n)
 {
     struct source *s = catalogue_source(c, server);
     assert(s);
-    struct shelf *shelf = &s->shelves[kind], now, old = *shelf;
-    struct why why = {0};
-    int64_t wall = stamp_now().ms;
-    bool is_same = is_as_before(s, shelf, items, n);
-    if (is_same && (n == 0 || wall - shelf->seen_at < SEEN_AGAIN_MS))
+    if (is_as_before(s, &s->shelves[kind], items, n)) {
+        see_again(s, kind);
         return;
-    store_begin(c->store);
-    if (is_same) {
-        shelf->seen_at = wall;
-        keep_shelf(s, kind, shelf, shelf);
-    } else {
-        shelf_fill(s, kind, items, n, &now);
-        now.seen_at = wall;
-        date_entries(&now, &old);
-        keep_shelf(s, kind, &old, &now);
     }
-    if (store_commit(c->store, &why) < 0)
-        log_warn("catalogue.not_kept", "server", server, "why", why.text);
-    if (is_same)
-        return;
-    if (now.count < n)
-        log_warn("catalogue.too_many", "server", server, "kept", log_int((int64_t)now.count));
-    *shelf = now;
-    catalogue_settle(c, kind);
+    replace(s, kind, items, n);
+    if (s->shelves[kind].count < n)
+        log_warn("catalogue.too_many", "server", server, "kept", log_int((int64_t)s->shelves[kind].count));
     if (kind == ITEM_TOOL) {
         warn_of_unknown(s, &s->config->tools, "tools");
         warn_of_unknown(s, &s->config->exclude, "exclude");
     }
-    if (!shelf_shows_the_same(&old, &now) && !timer_is_started(&s->changes[kind].timer))
-        timer_start(&s->changes[kind].timer, CHANGE_MS);
-    shelf_end(&old);
 }
 
 /* --- facts --- */

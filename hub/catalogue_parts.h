@@ -32,7 +32,8 @@ struct shelf {
     struct entry *entries;
     size_t count, shown;
     struct table by_name; /* what is shown, by the server's own name */
-    int64_t seen_at;      /* wall ms: the last time the server sent it, as state.db has it */
+    int64_t seen_at;      /* wall ms: since then state.db knows the server to send these */
+    bool needs_keeping;   /* state.db could not be written when it came */
     bool was_modern;      /* the era it was read for */
 };
 
@@ -105,6 +106,7 @@ int keep_load(struct catalogue *c, struct why *why);
 void keep_facts(const struct source *s);
 void keep_shelf(const struct source *s, enum item_kind kind, const struct shelf *old,
                 const struct shelf *now);
+void keep_seen(const struct source *s, enum item_kind kind, int64_t wall);
 /* Gives the exposed name to (server, name), unless it was ever another's. */
 bool keep_name(struct source *s, enum item_kind kind, struct bytes exposed, struct bytes name);
 

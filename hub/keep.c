@@ -39,6 +39,10 @@ void keep_facts(const struct source *s)
 bool keep_name(struct source *s, enum item_kind kind, struct bytes exposed, struct bytes name)
 {
     struct store *store = s->catalogue->store;
+    const struct shelf *before = &s->shelves[kind];
+    const struct entry *e = before->needs_keeping ? NULL : shelf_find(before, name);
+    if (e && bytes_are(e->item.exposed, exposed))
+        return true;
     struct row *r =
         store_query(store, NULL, "select server, name from name_owner where kind = ? and exposed = ?", "ib",
                     (int64_t)kind, exposed);
@@ -74,13 +78,18 @@ static void keep_entry(const struct source *s, const struct entry *e, int64_t se
 void keep_shelf(const struct source *s, enum item_kind kind, const struct shelf *old, const struct shelf *now)
 {
     struct store *store = s->catalogue->store;
+    size_t kept = old->needs_keeping ? 0 : old->count;
     for (size_t i = 0; i < now->count; i++)
-        if (i >= old->count || !bytes_are(old->entries[i].item.raw, now->entries[i].item.raw))
+        if (i >= kept || !bytes_are(old->entries[i].item.raw, now->entries[i].item.raw))
             keep_entry(s, &now->entries[i], now->seen_at);
     store_run(store, NULL, "delete from item where server = ? and kind = ? and ordinal >= ?", "tii",
               s->config->name, (int64_t)kind, (int64_t)now->count);
-    store_run(store, NULL, "update item set last_seen = ? where server = ? and kind = ?", "iti", now->seen_at,
-              s->config->name, (int64_t)kind);
+}
+
+void keep_seen(const struct source *s, enum item_kind kind, int64_t wall)
+{
+    store_run(s->catalogue->store, NULL, "update item set last_seen = ? where server = ? and kind = ?", "iti",
+              wall, s->config->name, (int64_t)kind);
 }
 
 /* --- loading --- */
@@ -132,7 +141,8 @@ static void load_row(struct loaded *l, const struct row *r)
     buf_add_bytes(&l->text, raw);
     l->items[l->count].n = raw.n;
     l->first_seen[l->count++] = store_int(r, 1);
-    l->seen_at = store_int(r, 2);
+    if (l->count == 1 || store_int(r, 2) < l->seen_at)
+        l->seen_at = store_int(r, 2);
 }
 
 static int load_shelf(struct source *s, enum item_kind kind, struct why *why)

@@ -171,6 +171,52 @@ static void lists_and_facts_are_there_after_a_restart(void **state)
     bed_free(b);
 }
 
+static int64_t number(struct bed *b, const char *sql)
+{
+    struct row *r = store_query(b->store, kit_why(), sql, "");
+    assert_int_equal(store_next(r), 1);
+    int64_t n = store_int(r, 0);
+    store_done(r);
+    return n;
+}
+
+/* A store that takes no writes for a while, as with a full disk. */
+static void what_could_not_be_kept_is_kept_with_the_next_list(void **state)
+{
+    _cleanup_free_ char *db = fresh("full.db");
+    struct bed *b = bed_plan();
+    bed_start(b, db);
+    facts(b, "files", ERA_LEGACY, "{}");
+    TAKE(b, "files", ITEM_TOOL, TOOL("a"));
+    passes(store_run(b->store, kit_why(), "pragma query_only = on", ""));
+    TAKE(b, "files", ITEM_TOOL, TOOL("a"), TOOL("b"), TOOL("c"));
+    assert_non_null(find(b, ITEM_TOOL, NULL, "files__b"));
+    passes(store_run(b->store, kit_why(), "pragma query_only = off", ""));
+    TAKE(b, "files", ITEM_TOOL, TOOL("a"), TOOL("b"), TOOL("c"));
+    assert_int_equal(number(b, "select count(*) from name_owner"), 3);
+    bed_stop(b);
+    bed_start(b, db);
+    assert_non_null(find(b, ITEM_TOOL, NULL, "files__c"));
+    bed_free(b);
+}
+
+static void dates_say_since_when_and_until_when(void **state)
+{
+    struct bed *b = bed_new();
+    TAKE(b, "files", ITEM_TOOL, TOOL("a"));
+    int64_t begun = number(b, "select first_seen from item");
+    kit_clock_move_ms(60000);
+    TAKE(b, "files", ITEM_TOOL, TOOL("b"), TOOL("a"));
+    assert_true(number(b, "select first_seen from item where ordinal = 1") == begun);
+    assert_true(number(b, "select first_seen from item where ordinal = 0") >= begun + 60000);
+    TAKE(b, "files", ITEM_TOOL, TOOL("b"), TOOL("a"));
+    assert_in_range(number(b, "select max(last_seen) from item"), begun + 60000, begun + 120000);
+    kit_clock_move_ms(60 * 60 * 1000);
+    TAKE(b, "files", ITEM_TOOL, TOOL("b"), TOOL("a"));
+    assert_true(number(b, "select min(last_seen) from item") >= begun + 61 * 60 * 1000);
+    bed_free(b);
+}
+
 static void another_definition_of_a_server_begins_anew(void **state)
 {
     _cleanup_free_ char *db = fresh("digest.db");
@@ -373,6 +419,8 @@ KIT_MAIN(cmocka_unit_test_setup(names_differ_by_endpoint, hold_the_clock),
          cmocka_unit_test(the_configuration_hides_tools),
          cmocka_unit_test(a_change_is_told_once_and_only_when_it_is_one),
          cmocka_unit_test(lists_and_facts_are_there_after_a_restart),
+         cmocka_unit_test(what_could_not_be_kept_is_kept_with_the_next_list),
+         cmocka_unit_test(dates_say_since_when_and_until_when),
          cmocka_unit_test(another_definition_of_a_server_begins_anew),
          cmocka_unit_test(servers_that_left_the_configuration_are_gone),
          cmocka_unit_test(a_name_is_never_given_to_another),
