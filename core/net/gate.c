@@ -87,11 +87,11 @@ static const char *shown(struct bytes s, char out[static 48])
     return out;
 }
 
+/* RFC 9110 §5.6.2: letters, digits and !#$%&'*+-.^_`|~ as a bit each, from 0x00 and from 0x40. */
 static bool is_token_char(unsigned char c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    static const uint64_t low = 0x03ff6cfa00000000, high = 0x57ffffffc7fffffe;
+    return c < 0x80 && ((c < 0x40 ? low : high) >> (c & 63) & 1);
 }
 
 static bool is_token(struct bytes s)

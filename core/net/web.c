@@ -18,7 +18,7 @@
 #include "core/net/web.h"
 
 #include "core/base/mem.h"
-#include "core/net/web_inside.h"
+#include "core/net/web_away.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -29,6 +29,8 @@
 enum {
     HELD_MAX = 256,       /* more than this many at once are suspended */
     HELD_MS = 20,         /* and so is one that takes this long */
+    POOL_REPLY = 4096,    /* of that, what the head of an answer may need */
+    POOL_BODY = 1024,     /* and the reading of a body */
     DROP_MAX = 64 * 1024, /* body that is read only to be dropped */
     RUNS = 3,             /* of libmicrohttpd in one turn, as long as it moves */
 };
@@ -118,6 +120,12 @@ static enum MHD_Result refuse(struct request *r, const struct gate_verdict *v)
     return leave(r);
 }
 
+/* What of libmicrohttpd's memory for this connection its head has taken. */
+static size_t pool_used(const struct request *r)
+{
+    return r->seen.bytes + r->seen.count * WEB_POOL_PER_HEADER;
+}
+
 static enum MHD_Result got_head(struct request *r, const char *method, const char *version)
 {
     struct web *w = r->web;
@@ -135,6 +143,11 @@ static enum MHD_Result got_head(struct request *r, const char *method, const cha
     }
     if (gate_check(&r->seen, &rules, &r->pass, &v))
         return refuse(r, &v);
+    if (pool_used(r) > WEB_POOL - POOL_BODY) {
+        v = (struct gate_verdict){
+            .status = 431, .name = "headers_too_large", .text = "too many and too long headers"};
+        return refuse(r, &v);
+    }
     if (r->pass.method == METHOD_OPTIONS && (r->pass.route->flags & GATE_CORS)) {
         if (!gate_header(&r->seen, "Origin").p) {
             v = (struct gate_verdict){405, "method_not_allowed", "OPTIONS is for scripts of an origin", 0};
@@ -162,7 +175,7 @@ static enum MHD_Result got_piece(struct request *r, const char *piece, size_t *n
     size_t limit = r->pass.body_limit;
     if (r->is_streaming || r->is_parting)
         return leave(r);
-    if (limit && *n > limit - r->body.n) {
+    if (r->step == STEP_BODY && limit && *n > limit - r->body.n) {
         snprintf(v.text, sizeof(v.text), "body over %zu bytes", limit);
         return refuse(r, &v);
     }
@@ -192,6 +205,10 @@ static struct MHD_Response *response_of(struct request *r)
 
 static enum MHD_Result give(struct request *r)
 {
+    if (pool_used(r) > WEB_POOL - POOL_REPLY) { /* no room for the head of an answer */
+        away_answer(r);
+        return leave(r);
+    }
     struct MHD_Response *response = response_of(r);
     set_held(r, false);
     MHD_queue_response(r->mhd, (unsigned)r->status, response);

@@ -10,7 +10,7 @@
  * At the end we shut down our side and read on for a moment: closing on unread data would turn into a reset,
  * which takes from the client what it has not read yet.
  */
-#include "core/net/web_inside.h"
+#include "core/net/web_away.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* Connections: how many, from where, and how long each may take. */
 #include "core/base/mem.h"
-#include "core/net/web_inside.h"
+#include "core/net/web_away.h"
 
 #include <assert.h>
 #include <netinet/in.h>

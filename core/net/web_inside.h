@@ -1,7 +1,7 @@
 #pragma once
 /*
- * web_inside -- what web.c (libmicrohttpd and the loop), web_request.c (the request as its handler sees it)
- * and web_away.c (sockets that have left libmicrohttpd) share. Nobody else includes it.
+ * web_inside -- what web.c (libmicrohttpd and the loop), web_conn.c, web_request.c (the request as its
+ * handler sees it) and web_away.c share. Nobody else includes it.
  */
 #include "core/base/list.h"
 #include "core/base/table.h"
@@ -14,7 +14,7 @@
  * each request, so it is what an idle connection costs (20 KiB with all that belongs to it), and 1 µs per 40
  * KiB and request.
  */
-enum { WEB_POOL = 18 * 1024, WEB_POOL_PER_HEADER = 56, WEB_POOL_LEFT = 1024 };
+enum { WEB_POOL = 18 * 1024, WEB_POOL_PER_HEADER = 56 };
 
 /* Connections that all have the same patience: the one that came first is the first to lose it. */
 struct wait {
@@ -142,15 +142,3 @@ void request_finish_headers(struct request *r, bool is_stream); /* adds those of
 bool request_next_header(const struct request *r, size_t *at, const char **name, const char **value);
 const char *web_date(struct web *w);
 void web_add_refusal(struct web *w, struct request *r, const struct gate_verdict *v, struct buf *out);
-
-/* web_away.c */
-int away_leave(struct request *r); /* 0, or -1 when there is no descriptor left */
-void away_answer(
-    struct request *r); /* the given answer as bytes into conn->out; the connection closes after it */
-void away_begin_stream(struct request *r);
-void away_push(struct request *r, struct bytes piece);
-void away_finish(struct request *r);
-void away_event(struct conn *c, unsigned events);
-void away_flush(struct conn *c);
-void away_refuse(struct conn *c, int status, struct bytes json); /* without a request */
-void away_timeout(struct conn *c);

@@ -1,6 +1,6 @@
 /* The request as its handler sees it: what came, what is answered, and how it ends. */
 #include "core/base/mem.h"
-#include "core/net/web_inside.h"
+#include "core/net/web_away.h"
 
 #include <assert.h>
 #include <stdio.h>
