@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { HUB, ROOT, end_all, hub, load, program, scratch } from './processes.mjs';
 
-const FEW = 1000;
-const MANY = 3000;
+const FEW = 2000;
+const MANY = 6000;
 const LEEWAY = 1.15;
 const BUDGET = process.env.BENCH_BUDGET ?? join(ROOT, 'bench/instructions.txt');
 

@@ -258,6 +258,10 @@ export async function hub(name, servers, tools, wrap = []) {
         return attempt();
     };
     const url = await until('endpoints', patience, () => seen(() => read_json(join(run, 'endpoints.json'))?.http?.[0]));
+    if (wrap.length > 0) {
+        // Asking over and over would be counted; the log is free.
+        await until('the server', patience, () => seen(() => readFileSync(log, 'utf8').includes('"state":"ready"')));
+    }
     await until('/readyz', patience, () => seen(async () => (await ask(`${url}/readyz`)).status === 200));
     const listening_ms = performance.now() - began;
     await until(`${tools} tools`, patience, () => seen(async () => (await count_tools(`${url}/mcp`)) === tools));
