@@ -170,8 +170,7 @@ void ask_begin_result(const struct ask *a, struct buf *out)
 
 static void forget_questions(struct session *s, const struct ask *a)
 {
-    list_each(l, &s->questions)
-    {
+    list_each (l, &s->questions) {
         struct asked *q = list_entry(l, struct asked, link);
         if (q->ask != a)
             continue;
@@ -484,8 +483,7 @@ void exchanges_end(struct face *face)
 {
     while (!list_is_empty(&face->live))
         exchange_abandon(list_entry(face->live.next, struct exchange, link), FAULT_DRAINING, "the hub stops");
-    list_each(l, &face->spare)
-    {
+    list_each (l, &face->spare) {
         list_drop(l);
         free(list_entry(l, struct exchange, link));
     }

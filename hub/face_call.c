@@ -47,8 +47,7 @@ static void on_question_gone(void *ctx, uint64_t question)
 {
     struct ask *a = ctx;
 
-    list_each(l, &a->exchange->session->questions)
-    {
+    list_each (l, &a->exchange->session->questions) {
         struct asked *q = list_entry(l, struct asked, link);
         if (q->ask != a || q->question != question)
             continue;
@@ -68,8 +67,7 @@ static void on_question_gone(void *ctx, uint64_t question)
 
 void call_answer_asked(struct session *s, uint64_t number, const struct bytes *result)
 {
-    list_each(l, &s->questions)
-    {
+    list_each (l, &s->questions) {
         struct asked *q = list_entry(l, struct asked, link);
         if (q->number != number)
             continue;

@@ -63,8 +63,7 @@ static bool has_room(struct exchange *x, size_t more, struct bytes id)
 
 static void cancel(struct session *s, struct bytes id)
 {
-    list_each(l, &s->asks)
-    {
+    list_each (l, &s->asks) {
         struct ask *a = list_entry(l, struct ask, link);
         if (!bytes_are(ask_id(a), id))
             continue;

@@ -320,7 +320,8 @@ void face_list_changed(struct face *f, int item_kind, const char *server)
     /* One notification stands for resources and their templates. */
     unsigned kind = item_kind == ITEM_TEMPLATE ? ITEM_RESOURCE : (unsigned)item_kind;
 
-    list_each(l, sessions_list(f->sessions)) session_tell(list_entry(l, struct session, link), kind, server);
+    list_each (l, sessions_list(f->sessions))
+        session_tell(list_entry(l, struct session, link), kind, server);
     listens_tell(f->listens, kind, server);
 }
 
@@ -335,13 +336,14 @@ struct face_counts face_counts(const struct face *f)
                                  .listens = listens_count(f->listens)};
 
     counts.streams = counts.listens;
-    list_each(l, sessions_list(f->sessions)) counts.streams +=
-        session_streams(list_entry(l, struct session, link));
+    list_each (l, sessions_list(f->sessions))
+        counts.streams += session_streams(list_entry(l, struct session, link));
     return counts;
 }
 
 void face_drain(struct face *f)
 {
     listens_drain(f->listens);
-    list_each(l, sessions_list(f->sessions)) tape_free(list_entry(l, struct session, link)->unsolicited);
+    list_each (l, sessions_list(f->sessions))
+        tape_free(list_entry(l, struct session, link)->unsolicited);
 }

@@ -20,9 +20,11 @@ void face_on_body(struct face *f, struct request *r, struct bytes body);
 void face_on_end(struct face *f, struct request *r);
 /* What the gate holds these paths to: rows for web_ops.routes. */
 #define FACE_METHODS (METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_POST) | METHOD_BIT(METHOD_DELETE))
-#define FACE_ROUTES                                                                                          \
-    {.path = "/mcp", .methods = FACE_METHODS, .flags = GATE_CORS | GATE_STREAMS},                            \
-    {.path = "/mcp/*", .methods = FACE_METHODS, .flags = GATE_CORS | GATE_STREAMS}
+#define FACE_ROUTES                                                                  \
+    {.path = "/mcp", .methods = FACE_METHODS, .flags = GATE_CORS | GATE_STREAMS},    \
+    {                                                                                \
+        .path = "/mcp/*", .methods = FACE_METHODS, .flags = GATE_CORS | GATE_STREAMS \
+    }
 /* The body of a refusal by the gate on these paths: a JSON-RPC error without id. */
 void face_refusal(const struct gate_verdict *verdict, struct buf *out);
 

@@ -47,7 +47,7 @@ static void handle_list(struct ask *a, const struct envelope *e)
     struct bytes cursor = m ? decoded(x->face, m) : BYTES_NONE;
     struct buf message = {0};
 
-    if (m && (!cursor.p || !cursor.n)) {
+    if (m && !cursor.p) {
         answer_bad_cursor(a);
         return;
     }

@@ -89,8 +89,7 @@ static int wanted_level(struct face *f, const char *server)
 {
     int least = -1;
 
-    list_each(l, sessions_list(f->sessions))
-    {
+    list_each (l, sessions_list(f->sessions)) {
         const struct session *s = list_entry(l, struct session, link);
         if (s->has_level && endpoint_has(s->server, server) && (least < 0 || s->caller.log_level < least))
             least = s->caller.log_level;
@@ -196,8 +195,7 @@ void session_send_pending(struct session *s)
         tape_write(s->unsolicited, &(struct bytes){message.p, message.n}, 1);
     }
     s->pending = 0;
-    list_each(l, &s->follows)
-    {
+    list_each (l, &s->follows) {
         struct follow *f = list_entry(l, struct follow, owner_link);
         if (f->is_pending)
             send_updated(s, f);
@@ -257,7 +255,8 @@ static size_t count_links(const struct link *head)
 {
     size_t n = 0;
 
-    list_each(l, head) n++;
+    list_each (l, head)
+        n++;
     return n;
 }
 

@@ -112,8 +112,7 @@ void follow_stop(struct follow *f)
 
 struct follow *follow_find(struct link *owner, struct bytes here)
 {
-    list_each(l, owner)
-    {
+    list_each (l, owner) {
         struct follow *f = list_entry(l, struct follow, owner_link);
         if (bytes_are((struct bytes){f->uri, f->uri_n}, here))
             return f;
@@ -130,8 +129,7 @@ void follows_tell(struct follows *all, const char *server, struct bytes there)
     buf_end(&key);
     if (!t)
         return;
-    list_each(l, &t->followers)
-    {
+    list_each (l, &t->followers) {
         struct follow *f = list_entry(l, struct follow, topic_link);
         f->on_updated(f, f->ctx);
     }

@@ -2,8 +2,8 @@
 /*
  * follow -- who follows which resource: legacy sessions that subscribed, modern listen streams.
  *
- * Keyed by the server and its own uri; each follower hears of it by the uri it used itself. The upstream is told once
- * for each follower, and counts.
+ * Keyed by the server and its own uri; each follower hears of it by the uri it used itself. The upstream is
+ * told once for each follower, and counts.
  */
 #include "core/base/bytes.h"
 #include "core/base/list.h"

@@ -1,5 +1,6 @@
 #pragma once
-/* guest -- what stands behind a request of an MCP endpoint: the first member of each thing request_ctx points to. */
+/* guest -- what stands behind a request of an MCP endpoint: the first member of each thing request_ctx points
+ * to. */
 #include "core/net/web.h"
 
 struct guest {

@@ -130,8 +130,7 @@ static void send_pending(struct listen *l)
         push(l, &message);
     }
     l->pending = 0;
-    list_each(at, &l->follows)
-    {
+    list_each (at, &l->follows) {
         struct follow *f = list_entry(at, struct follow, owner_link);
         if (f->is_pending)
             send_updated(l, f);
@@ -251,8 +250,8 @@ bool listens_have_room(const struct listens *all, const char *principal, struct 
 {
     size_t theirs = 0;
 
-    list_each(at, &all->list) theirs +=
-        strcmp(list_entry(at, struct listen, link)->principal, principal) == 0;
+    list_each (at, &all->list)
+        theirs += strcmp(list_entry(at, struct listen, link)->principal, principal) == 0;
     bool is_full = all->count >= LISTENS_MOST;
     if (!is_full && (theirs < LISTENS_PER_PRINCIPAL || strcmp(principal, "loopback") == 0))
         return true;
@@ -321,8 +320,7 @@ static void acknowledge(struct listen *l)
     if (!list_is_empty(&l->follows)) {
         buf_addf(&message, "%s\"resourceSubscriptions\":", comma);
         comma = "[";
-        list_each(at, &l->follows)
-        {
+        list_each (at, &l->follows) {
             const struct follow *f = list_entry(at, struct follow, owner_link);
             buf_add_text(&message, comma);
             buf_add_json(&message, (struct bytes){f->uri, f->uri_n});
@@ -367,8 +365,7 @@ void listen_begin(struct listens *all, struct request *r, const struct listen_sp
 
 void listens_tell(struct listens *all, unsigned kind, const char *server)
 {
-    list_each(at, &all->list)
-    {
+    list_each (at, &all->list) {
         struct listen *l = list_entry(at, struct listen, link);
         if (!(l->kinds & 1u << kind) || (l->server && strcmp(l->server, server) != 0))
             continue;

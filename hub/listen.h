@@ -1,10 +1,10 @@
 #pragma once
 /*
- * listen -- subscriptions/listen of modern clients: one stream each, lists that changed and resources that did
- * (20-mcp §10).
+ * listen -- subscriptions/listen of modern clients: one stream each, lists that changed and resources that
+ * did (20-mcp §10).
  *
- * The first frame acknowledges what is honoured; every frame bears the id of the request as subscriptionId. At most
- * one frame per list and per resource waits for a slow reader. Nothing survives a reconnect.
+ * The first frame acknowledges what is honoured; every frame bears the id of the request as subscriptionId.
+ * At most one frame per list and per resource waits for a slow reader. Nothing survives a reconnect.
  */
 #include "core/base/loop.h"
 #include "core/net/web.h"
@@ -20,8 +20,8 @@ struct listens *listens_new(struct hub *hub, struct follows *follows);
 void listens_free(struct listens *all); /* those still open end without a word */
 
 struct listen_filter {
-    unsigned kinds;     /* bits 1 << item_kind, of tools, prompts, resources */
-    struct bytes uris;  /* raw array, or empty */
+    unsigned kinds;    /* bits 1 << item_kind, of tools, prompts, resources */
+    struct bytes uris; /* raw array, or empty */
 };
 /* params.notifications. 0, or 1: `fault` says what is wrong with it. */
 int listen_read_filter(const struct envelope *e, struct listen_filter *filter, struct fault_told *fault);

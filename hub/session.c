@@ -49,15 +49,16 @@ static bool is_at_rest(const struct session *s)
 {
     if (s->ask_count)
         return false;
-    list_each(l, &s->tapes) if (list_entry(l, struct tape, link)->reader) return false;
+    list_each (l, &s->tapes)
+        if (list_entry(l, struct tape, link)->reader)
+            return false;
     return true;
 }
 
 /* Makes room by ending the idlest session at rest, of `principal` or (NULL) of anybody. */
 static bool end_idlest(struct sessions *all, const char *principal)
 {
-    list_each(l, &all->list)
-    {
+    list_each (l, &all->list) {
         struct session *s = list_entry(l, struct session, link);
         if (!is_at_rest(s) || (principal && strcmp(principal, s->principal) != 0))
             continue;
@@ -78,7 +79,8 @@ static bool has_room(struct sessions *all, const char *principal, bool *is_total
     *is_total = false;
     if (!is_one_person(principal))
         return true;
-    list_each(l, &all->list) theirs += strcmp(list_entry(l, struct session, link)->principal, principal) == 0;
+    list_each (l, &all->list)
+        theirs += strcmp(list_entry(l, struct session, link)->principal, principal) == 0;
     return theirs < SESSIONS_PER_PRINCIPAL || end_idlest(all, principal);
 }
 
@@ -186,8 +188,7 @@ struct link *sessions_list(struct sessions *all)
 
 struct tape *session_find_tape(struct session *s, uint64_t number)
 {
-    list_each(l, &s->tapes)
-    {
+    list_each (l, &s->tapes) {
         struct tape *t = list_entry(l, struct tape, link);
         if (t->number == number)
             return t;
@@ -199,6 +200,7 @@ size_t session_streams(const struct session *s)
 {
     size_t n = 0;
 
-    list_each(l, &s->tapes) n += list_entry(l, struct tape, link)->reader != NULL;
+    list_each (l, &s->tapes)
+        n += list_entry(l, struct tape, link)->reader != NULL;
     return n;
 }

@@ -2,9 +2,9 @@
 /*
  * session -- one legacy client, from initialize to DELETE (20-mcp §4.5).
  *
- * The id is 256 random bits, bound to principal and endpoint: another's session is unknown, not forbidden. Sessions
- * live in this process only. 5,000 in all, 1,000 of one principal; when there is no room the idlest one without a
- * stream and without a call ends. A session that for 30 minutes has neither ends too.
+ * The id is 256 random bits, bound to principal and endpoint: another's session is unknown, not forbidden.
+ * Sessions live in this process only. 5,000 in all, 1,000 of one principal; when there is no room the idlest
+ * one without a stream and without a call ends. A session that for 30 minutes has neither ends too.
  */
 #include "core/base/id.h"
 #include "core/base/list.h"
@@ -36,14 +36,14 @@ struct session {
     struct caller caller;
     struct buf capabilities, client_info; /* what caller points into */
     enum session_state state;
-    bool has_level; /* logging/setLevel was used */
-    struct link asks;      /* in flight: struct ask, oldest first */
+    bool has_level;   /* logging/setLevel was used */
+    struct link asks; /* in flight: struct ask, oldest first */
     size_t ask_count;
-    struct link questions; /* struct asked */
-    struct link tapes;     /* struct tape */
-    struct link follows;   /* struct follow */
+    struct link questions;    /* struct asked */
+    struct link tapes;        /* struct tape */
+    struct link follows;      /* struct follow */
     struct tape *unsolicited; /* the GET stream; one of `tapes` */
-    unsigned pending;      /* bits 1 << item_kind: list_changed waits until the stream has room */
+    unsigned pending;         /* bits 1 << item_kind: list_changed waits until the stream has room */
     uint64_t next_question, next_stream;
     int64_t touched_ms;
     struct timer idle;
@@ -65,7 +65,8 @@ void sessions_free(struct sessions *all); /* ends them all */
 /* NULL: no room (`is_total`: of all principals together). */
 struct session *session_new(struct sessions *all, const struct session_spec *spec, bool *is_total);
 /* The live session with this id, if it is theirs; it counts as used. */
-struct session *session_find(struct sessions *all, struct bytes id, const char *principal, const char *server);
+struct session *session_find(struct sessions *all, struct bytes id, const char *principal,
+                             const char *server);
 void session_end(struct session *s);
 size_t sessions_count(const struct sessions *all);
 struct link *sessions_list(struct sessions *all);

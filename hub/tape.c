@@ -136,19 +136,12 @@ static struct event *event_of(struct buf *text)
     return e;
 }
 
-/* Sends it, and keeps it unless it alone is more than the tape holds: then what came before is gone as well.
- */
+/* One that alone is more than the tape holds goes out all the same, and takes what came before along. */
 static void put(struct tape *t, struct buf *text)
 {
     if (t->reader)
         request_push(t->reader, buf_bytes(text));
-    if (text->n <= TAPE_BYTES) {
-        keep(t, event_of(text));
-        return;
-    }
-    while (!list_is_empty(&t->events))
-        drop_oldest(t);
-    t->first = ++t->next;
+    keep(t, event_of(text));
 }
 
 void tape_read(struct tape *t, struct request *r, bool primes)
@@ -176,8 +169,7 @@ void tape_resume(struct tape *t, struct request *r, uint64_t seq)
 
     begin(t, r);
     request_push(r, BYTES(":\n\n"));
-    list_each(l, &t->events)
-    {
+    list_each (l, &t->events) {
         const struct event *e = list_entry(l, struct event, link);
         if (at++ > seq)
             request_push(r, (struct bytes){e->text, e->n});
