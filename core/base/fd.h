@@ -6,6 +6,12 @@
 void fd_close(int *fd); /* closes and sets to -1; fine on -1 */
 void fd_closep(int *fd);
 #define _cleanup_fd_ __attribute__((cleanup(fd_closep)))
+static inline int fd_take(int *fd) /* gives it away: the place holds none afterwards */
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
 int fd_set_nonblocking(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
 /* A connected pair, both O_CLOEXEC. `type` is SOCK_STREAM or SOCK_SEQPACKET; nonblocking on both ends if

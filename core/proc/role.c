@@ -277,9 +277,7 @@ int memory_file(const char *name, struct bytes content, struct why *why)
     }
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
         return why_errno(why, errno, "cannot seal the memory file '%s'", name);
-    int out = fd;
-    fd = -1;
-    return out;
+    return fd_take(&fd);
 }
 
 int memory_file_read(int fd, size_t limit, struct buf *out, struct why *why)

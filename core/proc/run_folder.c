@@ -64,8 +64,7 @@ static int take_lock(struct run_folder *f, struct why *why)
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     if (ftruncate(lock, 0) < 0 || pwrite(lock, pid, (size_t)n, 0) != n)
         return why_errno(why, errno, "cannot write '%s'", path);
-    f->lock = lock;
-    lock = -1;
+    f->lock = fd_take(&lock);
     return 0;
 }
 

@@ -2,7 +2,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/proc/role.h"
-#include "tests/unit/core/proc/marked.h"
+#include "tests/kit/marked.h"
 
 #include <errno.h>
 #include <sys/prctl.h>

@@ -8,7 +8,7 @@
 #include "core/proc/control.h"
 #include "core/proc/role.h"
 #include "core/proc/supervisor.h"
-#include "tests/unit/core/proc/marked.h"
+#include "tests/kit/marked.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,13 +35,6 @@ struct small_hub {
     size_t socket_count, line_count, wanted;
     struct watch *watches[8];
 };
-
-static int take_fd(int *fd)
-{
-    int taken = *fd;
-    *fd = -1;
-    return taken;
-}
 
 static const char *hub_state(const struct small_hub *h)
 {
@@ -72,8 +65,9 @@ static void begin_hub(struct small_hub *h)
     int line = 0;
     json_t *servers = json_object_get(json_object_get(h->config, "config"), "servers");
     h->wanted = json_object_size(servers);
-    json_object_foreach(servers, name, server) control_send(
-        h->control, json_pack("{s:s,s:s,s:i}", "op", "start", "server", name, "line", ++line), NULL, 0);
+    json_object_foreach (servers, name, server)
+        control_send(h->control, json_pack("{s:s,s:s,s:i}", "op", "start", "server", name, "line", ++line),
+                     NULL, 0);
     if (h->wanted == 0)
         control_send(h->control, json_pack("{s:s}", "op", "ready"), NULL, 0);
 }
@@ -92,7 +86,7 @@ static void hub_heard(json_t *message, int fds[8], void *ctx)
     } else if (strcmp(op, "listen") == 0) {
         for (int i = 0; i < 8 && fds[i] >= 0; i++) {
             int *at = &h->sockets[h->socket_count];
-            *at = take_fd(&fds[i]);
+            *at = fd_take(&fds[i]);
             h->watches[h->socket_count++] = watch_new(h->loop, *at, WATCH_READ, greet, at);
         }
     } else if (strcmp(op, "drain") == 0) {
@@ -102,7 +96,7 @@ static void hub_heard(json_t *message, int fds[8], void *ctx)
         note(h, message);
         if (strcmp(op, "started") == 0) {
             fd_set_cloexec(fds[0], true);
-            h->lines[h->line_count++ % 16] = take_fd(&fds[0]);
+            h->lines[h->line_count++ % 16] = fd_take(&fds[0]);
         }
         if (strcmp(op, "exited") != 0 && --h->wanted == 0)
             control_send(h->control, json_pack("{s:s}", "op", "ready"), NULL, 0);
@@ -184,7 +178,7 @@ static int bind_loopback(const char *address, unsigned mode, struct why *why)
 
 static int name_of(int fd, char *out, unsigned room)
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at = {0};
     socklen_t n = sizeof at;
     if (getsockname(fd, (struct sockaddr *)&at, &n) < 0)
         return -errno;
@@ -372,7 +366,7 @@ static void a_second_up_on_the_same_state_is_refused_by_name(void **state)
 static void a_wrong_configuration_touches_nothing(void **state)
 {
     (void)state;
-    struct up u = prepare("\"fs\":{\"comand\":\"x\"}");
+    struct up u = prepare("\"fs\":{\"commando\":\"x\"}");
     int status = wait_for(spawn_up(&u, "small"), 5000);
     assert_int_equal(WEXITSTATUS(status), 2);
     assert_int_equal(access(u.state, F_OK), -1);

@@ -1,6 +1,6 @@
 #include "core/base/fd.h"
 #include "core/proc/tree.h"
-#include "tests/unit/core/proc/marked.h"
+#include "tests/kit/marked.h"
 
 #include <sys/prctl.h>
 #include <sys/wait.h>
