@@ -110,8 +110,13 @@ void keep_seen(const struct source *s, enum item_kind kind, int64_t wall);
 /* Gives the exposed name to (server, name), unless it was ever another's. */
 bool keep_name(struct source *s, enum item_kind kind, struct bytes exposed, struct bytes name);
 
-/* render.c: one definition as a dialect sees it; `exposed` p NULL: under its own name. */
-void render_entry(struct buf *out, const struct entry *e, struct bytes exposed, enum dialect dialect);
+/* render.c: one definition as a dialect sees it; p NULL: with its own name, its own `_meta.ui.resourceUri`.
+ */
+struct render_as {
+    enum dialect dialect;
+    struct bytes exposed, ui;
+};
+void render_entry(struct buf *out, const struct entry *e, const struct render_as *as);
 
 /* list.c */
 void list_forget(struct catalogue *c);

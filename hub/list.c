@@ -83,6 +83,22 @@ struct page {
     size_t items;
 };
 
+static void add_item(struct page *p, const struct entry *e)
+{
+    struct render_as as = {.dialect = p->dialect};
+    struct member ui = {.value = e->definition.ui, .type = JSON_T_STRING};
+    struct buf sent = {0}, shown = {0};
+    if (!p->only && !bytes_are(e->item.exposed, e->item.name))
+        as.exposed = e->item.exposed;
+    if (!p->only && ui.value.p && member_decode(&ui, &sent) == 0) {
+        catalogue_add_exposed_uri(p->catalogue, NULL, e->item.server, buf_bytes(&sent), &shown);
+        as.ui = bytes_are(buf_bytes(&sent), buf_bytes(&shown)) ? BYTES_NONE : buf_bytes(&shown);
+    }
+    render_entry(p->out, e, &as);
+    buf_end(&sent);
+    buf_end(&shown);
+}
+
 /* false: the page is full, and `e` begins the next one. */
 static bool add_entry(struct page *p, const struct entry *e)
 {
@@ -91,9 +107,7 @@ static bool add_entry(struct page *p, const struct entry *e)
         return false;
     if (p->items)
         buf_add_char(p->out, ',');
-    render_entry(p->out, e,
-                 p->only || bytes_are(e->item.exposed, e->item.name) ? BYTES_NONE : e->item.exposed,
-                 p->dialect);
+    add_item(p, e);
     if (p->items && p->out->n - p->from > PAGE_BYTES) {
         p->out->n = before;
         return false;

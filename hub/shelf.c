@@ -44,6 +44,8 @@ static void settle_memory(struct entry *e, struct bytes raw, const struct buf *t
         e->item.exposed = e->item.name;
     if (e->definition.key.p)
         e->definition.key.p = e->memory + (e->definition.key.p - raw.p);
+    if (e->definition.ui.p)
+        e->definition.ui.p = e->memory + (e->definition.ui.p - raw.p);
 }
 
 static void fill_entry(struct source *s, struct entry *e, struct bytes raw, struct buf *text)

@@ -127,14 +127,30 @@ bool meta_is_reserved(const struct member *m)
     return is_reserved;
 }
 
-static void look_at_meta(const struct members *all, struct definition *out)
+/* A tool names the resource that draws it; where that URI is shown in another form, so it must be here. */
+static void look_at_ui(const struct members *meta, struct definition *out)
+{
+    struct members ui = {0};
+    const struct member *m = members_find(meta, "ui"), *uri = NULL;
+    if (m && m->type == JSON_T_OBJECT && members_read(&ui, m->value) == 0)
+        uri = members_find(&ui, "resourceUri");
+    if (uri && uri->type == JSON_T_STRING)
+        out->ui = uri->value;
+    members_end(&ui);
+}
+
+static void look_at_meta(const struct definition_from *from, const struct members *all,
+                         struct definition *out)
 {
     struct members meta = {0};
     const struct member *m = members_find(all, "_meta");
-    if (m && m->type == JSON_T_OBJECT && members_read(&meta, m->value) == 0)
-        for (size_t i = 0; i < meta.n; i++)
-            if (meta_is_reserved(&meta.p[i]))
-                out->mend |= MEND_META;
+    if (m && m->type == JSON_T_OBJECT)
+        members_read(&meta, m->value);
+    for (size_t i = 0; i < meta.n; i++)
+        if (!from->is_builtin && meta_is_reserved(&meta.p[i]))
+            out->mend |= MEND_META;
+    if (from->kind == ITEM_TOOL)
+        look_at_ui(&meta, out);
     members_end(&meta);
 }
 
@@ -207,8 +223,8 @@ char *definition_read(const struct definition_from *from, struct bytes raw, stru
         free(reason);
         reason = worse;
     }
-    if (!reason && !from->is_builtin)
-        look_at_meta(&all, out);
+    if (!reason)
+        look_at_meta(from, &all, out);
     if (!reason && from->kind == ITEM_TOOL)
         reason = look_at_tool(from, &all, out);
     members_end(&all);

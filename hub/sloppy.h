@@ -30,6 +30,7 @@ enum {
 struct definition {
     struct bytes
         key; /* value of name, uri or uriTemplate in the raw definition, with its quotes; p NULL: none */
+    struct bytes ui; /* tools: the string `_meta.ui.resourceUri`, likewise */
     unsigned mend;
     bool is_read_only, is_idempotent, is_destructive, is_open_world;
 };

@@ -35,10 +35,13 @@ static void write_all(struct entry *e)
     struct buf out = {0};
     for (int dialect = DIALECT_OLD; dialect <= DIALECT_MODERN; dialect++) {
         buf_clear(&out);
-        render_entry(&out, e, BYTES_NONE, (enum dialect)dialect);
+        struct render_as as = {.dialect = (enum dialect)dialect};
+        render_entry(&out, e, &as);
         must(json_is_valid(buf_bytes(&out)), "written as it was named");
         buf_clear(&out);
-        render_entry(&out, e, BYTES("given"), (enum dialect)dialect);
+        as.exposed = BYTES("given");
+        as.ui = BYTES("ui://\"x");
+        render_entry(&out, e, &as);
         must(json_is_valid(buf_bytes(&out)), "written under another name");
         must_be_named(buf_bytes(&out), keys[e->item.kind], "given");
     }

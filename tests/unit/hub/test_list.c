@@ -1,6 +1,7 @@
 /* Lists as clients of each revision see them, pages and cursors; where URIs go. */
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "hub/sloppy.h"
 #include "hub/version.h"
 #include "tests/unit/hub/catalogue_bed.h"
 
@@ -268,7 +269,7 @@ static void definitions_may_be_large_but_not_without_end(void **state)
 
     buf_clear(&text);
     buf_add_text(&text, "\"x\":\"");
-    while (text.n < 256 * 1024)
+    while (text.n < DEFINITION_BYTES)
         buf_add_char(&text, 'x');
     buf_add_char(&text, '"');
     take_tool(b, &text);
@@ -364,7 +365,7 @@ static void heavy_lists_come_in_pages_too(void **state)
 {
     struct bed *b = bed_new();
     size_t n, all = 0, pages = 0;
-    take_many(b, "extra", 50, 100 * 1024);
+    take_many(b, "extra", 50, 102400);
     char *cursor = NULL;
     do {
         char *next = read_page(b, "extra", cursor, &n);
@@ -414,7 +415,7 @@ static void a_kept_page_is_not_shown_after_a_change(void **state)
         TAKE(b, "files", ITEM_TOOL, item);
         TAKE(b, "files", ITEM_PROMPT, item);
         /* More lists than are kept. */
-        for (size_t i = 0; i < 4 * 4 * 3; i++) {
+        for (size_t i = 0; i < 48; i++) {
             enum item_kind kind = (enum item_kind)(i / 4 % 4);
             const char *text = list(b, kind, endpoints[i % 4], callers[i / 16]).p;
             assert_int_equal(strstr(text, piece) != NULL, kind <= ITEM_PROMPT && i % 4 < 2);
@@ -497,6 +498,30 @@ static void uris_are_shown_as_they_can_be_read(void **state)
     bed_free(b);
 }
 
+static void a_tool_names_the_resource_that_draws_it_as_it_is_shown(void **state)
+{
+    static const char meant[] = "{\"_meta\":{\"ui\":{\"resourceUri\":\"ui://a\",\"x\":1}%s},\"name\":\"%s\","
+                                "\"inputSchema\":{\"type\":\"object\"}}";
+    struct bed *b = bed_new();
+    TAKE(b, "files", ITEM_RESOURCE, RESOURCE("ui://a"));
+    _cleanup_free_ char *plain = text_format(meant, "", "t");
+    _cleanup_free_ char *reserved = text_format(meant, ",\"dev.trunkline/x\":{}", "t");
+    TAKE(b, "files", ITEM_TOOL, plain);
+    TAKE(b, "extra", ITEM_RESOURCE, RESOURCE("ui://a"));
+    TAKE(b, "extra", ITEM_TOOL, plain, reserved);
+    TAKE(b, "third", ITEM_TOOL, reserved);
+    kit_bytes_eq(list(b, ITEM_TOOL, NULL, &legacy),
+                 "{\"tools\":[{\"_meta\":{\"ui\":{\"resourceUri\":\"tl.extra+ui://a\",\"x\":1}},"
+                 "\"name\":\"extra__t\",\"inputSchema\":{\"type\":\"object\"}},"
+                 "{\"_meta\":{\"ui\":{\"resourceUri\":\"ui://a\",\"x\":1}},"
+                 "\"name\":\"files__t\",\"inputSchema\":{\"type\":\"object\"}},"
+                 "{\"_meta\":{\"ui\":{\"resourceUri\":\"tl.third+ui://a\",\"x\":1}},"
+                 "\"name\":\"third__t\",\"inputSchema\":{\"type\":\"object\"}}]}");
+    _cleanup_free_ char *own = text_format("{\"tools\":[%s]}", plain);
+    kit_bytes_eq(list(b, ITEM_TOOL, "third", &legacy), own);
+    bed_free(b);
+}
+
 static void a_uri_goes_where_it_is_known_best(void **state)
 {
     struct bed *b = bed_new();
@@ -545,5 +570,6 @@ KIT_MAIN(cmocka_unit_test(only_the_name_is_replaced),
          cmocka_unit_test(a_kept_page_is_not_shown_after_a_change),
          cmocka_unit_test(a_uri_that_two_have_is_the_first_ones),
          cmocka_unit_test(uris_are_shown_as_they_can_be_read),
+         cmocka_unit_test(a_tool_names_the_resource_that_draws_it_as_it_is_shown),
          cmocka_unit_test(a_uri_goes_where_it_is_known_best),
          cmocka_unit_test(links_are_forgotten_in_the_order_they_came))
