@@ -125,9 +125,12 @@ static void a_peer_that_goes_is_lost_once_after_its_last_word(void **state)
 
 static void sending_loses_the_peer(const char *text)
 {
-    void *state;
-    assert_int_equal(begin(&state), 0);
-    struct fixture *f = state;
+    void *state = NULL;
+    struct fixture *f = begin(&state) == 0 ? state : NULL;
+    if (!f) {
+        fail_msg("no sockets to test with");
+        return;
+    }
     assert_int_equal(fd_send(f->raw, text, strlen(text), &f->raw, 1), 0);
     kit_loop_until(f->loop, 1000, f->b.lost == 1);
     assert_int_equal(f->b.messages, 0);

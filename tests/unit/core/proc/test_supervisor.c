@@ -178,14 +178,18 @@ static int bind_loopback(const char *address, unsigned mode, struct why *why)
 
 static int name_of(int fd, char *out, unsigned room)
 {
-    struct sockaddr_storage at = {0};
+    union {
+        struct sockaddr_un file;
+        struct sockaddr_in v4;
+        struct sockaddr any;
+    } at = {.file = {0}};
     socklen_t n = sizeof at;
-    if (getsockname(fd, (struct sockaddr *)&at, &n) < 0)
+    if (getsockname(fd, &at.any, &n) < 0)
         return -errno;
-    if (at.ss_family == AF_UNIX)
-        snprintf(out, room, "unix:%s", ((struct sockaddr_un *)&at)->sun_path);
+    if (at.any.sa_family == AF_UNIX)
+        snprintf(out, room, "unix:%s", at.file.sun_path);
     else
-        snprintf(out, room, "127.0.0.1:%d", ntohs(((struct sockaddr_in *)&at)->sin_port));
+        snprintf(out, room, "127.0.0.1:%d", ntohs(at.v4.sin_port));
     return 0;
 }
 
