@@ -13,4 +13,11 @@ void api_free(struct api *a);
 int api_on_head(struct api *a, struct request *r);
 void api_on_body(struct api *a, struct request *r, struct bytes body);
 void api_on_end(struct api *a, struct request *r);
+/* What the gate holds these paths to: rows for web_ops.routes, behind those of others. */
+#define API_ROUTES                                         \
+    {                                                      \
+        .path = "/api/*", .flags = GATE_QUERY, .uri = 8192 \
+    }
+/* The body of a refusal by the gate on these paths: the error envelope. */
+void api_refusal(const struct gate_verdict *verdict, struct buf *out);
 extern const struct ws_ops api_stream_ops; /* WebSocket /api/v1/stream; ctx is the hub */

@@ -380,6 +380,7 @@ struct events_counts events_counts(const struct events *e)
 {
     struct events_counts counts = e->counts;
     counts.listeners = e->listener_count;
+    counts.has_skipped_calls = e->fixed[GROUP_CALLS]->gap > 0;
     return counts;
 }
 

@@ -32,13 +32,14 @@ const char *events_group_name(size_t group);
 struct events_counts {
     uint64_t published[EVENTS_GROUPS], resyncs;
     size_t listeners;
+    bool has_skipped_calls; /* there were more than could be kept, and nobody listened */
 };
 struct events_counts events_counts(const struct events *e);
 
 /* Somebody who listens: a WebSocket, an event stream. */
 struct listener;
 struct frame {
-    struct bytes id;   /* empty for subscribed, unsubscribed and resync */
+    struct bytes id;   /* of the event; of resync: what to come back with; else empty */
     struct bytes type; /* "call.started" */
     struct bytes json; /* the whole object */
 };
@@ -57,4 +58,6 @@ struct listener_ask {
 };
 /* Sends {"op":"subscribed",…}, then what came after `after`, or {"op":"resync",…}. */
 void listener_subscribe(struct listener *l, const struct listener_ask *ask);
+/* The same for all that it listens to. */
+void listener_catch_up(struct listener *l, struct bytes after);
 void listener_unsubscribe(struct listener *l, const struct bytes *topics, size_t count);

@@ -98,10 +98,14 @@ static void send_resync(struct listener *l, const struct sub *subs, size_t count
         add_name(&json, &subs[i]);
     }
     buf_add_text(&json, "],\"at\":\"");
+    size_t at = json.n;
     events_add_id(l->events, &json);
+    struct frame f = {.type = BYTES("resync"), .id.n = json.n - at};
     buf_add_text(&json, "\"}");
+    f.id.p = json.p + at;
+    f.json = buf_bytes(&json);
     l->events->counts.resyncs++;
-    send_op(l, "resync", &json);
+    l->ops->send(l->ctx, &f);
     buf_end(&json);
 }
 
@@ -253,6 +257,11 @@ void listener_subscribe(struct listener *l, const struct listener_ask *ask)
     buf_end(&json);
     if (ask->after.n && l->count > before)
         replay(l, l->subs + before, l->count - before, ask->after);
+}
+
+void listener_catch_up(struct listener *l, struct bytes after)
+{
+    replay(l, l->subs, l->count, after);
 }
 
 static bool remove_sub(struct listener *l, struct bytes name)
