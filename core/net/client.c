@@ -112,6 +112,7 @@ static int parse_base(struct http *h, const char *base)
 struct http *http_new(struct loop *loop, const char *base, struct why *why)
 {
     struct http *h = NEW(struct http);
+    assert(base);
     h->loop = loop;
     list_init(&h->idle);
     list_init(&h->calls);

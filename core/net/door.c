@@ -164,8 +164,8 @@ static void timed_out(void *ctx)
 {
     struct door *d = ctx;
     int64_t now = loop_now_ms(d->loop);
-    while (!list_is_empty(&d->waitings)) {
-        struct waiting *s = list_entry(d->waitings.next, struct waiting, link);
+    list_each (l, &d->waitings) {
+        struct waiting *s = list_entry(l, struct waiting, link);
         if (s->due_ms > now) {
             timer_start(&d->timer, s->due_ms - now);
             return;
@@ -192,14 +192,17 @@ static void describe(struct waiting *s, const struct sockaddr_storage *peer)
 static void admit(struct door *d, int fd, const struct web_listener *listener,
                   const struct sockaddr_storage *peer)
 {
+    list_each (l, &d->waitings) {
+        if (d->count < WAITING_MAX)
+            break;
+        hang_up(d, list_entry(l, struct waiting, link));
+    }
     struct waiting *s = NEW(struct waiting);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = s};
     s->fd = fd;
     s->listener = listener;
     s->due_ms = loop_now_ms(d->loop) + WAIT_MS;
     describe(s, peer);
-    if (d->count >= WAITING_MAX)
-        hang_up(d, list_entry(d->waitings.next, struct waiting, link));
     list_add(&d->waitings, &s->link);
     d->count++;
     if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -215,7 +218,7 @@ static void someone_knocks(int events, void *ctx)
     struct listening *l = ctx;
     (void)events;
     for (int i = 0; i < ACCEPTS; i++) {
-        struct sockaddr_storage peer;
+        struct sockaddr_storage peer = {0};
         socklen_t n = sizeof(peer);
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {

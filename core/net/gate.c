@@ -325,7 +325,7 @@ static int check_host(struct check *c)
 
 bool gate_origin_is_listed(struct bytes origin, const struct web_listener *listener)
 {
-    struct bytes rest = origin, name;
+    struct bytes rest, name;
     if (is_one_of(origin, listener->origins))
         return true;
     if (origin.n > 7 && strncasecmp(origin.p, "http://", 7) == 0)

@@ -98,15 +98,15 @@ int listen_open(const char *address, unsigned mode, struct why *why)
     socklen_t n = parse(address, &a);
     if (n == 0)
         return why_set(why, -EINVAL, "cannot listen on '%s': not an address", address);
-    _cleanup_fd_ int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return why_errno(why, errno, "cannot listen on '%s'", address);
     int rc = bind_and_listen(fd, &a, n, mode);
-    if (rc < 0)
+    if (rc < 0) {
+        close(fd);
         return why_errno(why, -rc, "cannot listen on '%s'", address);
-    int kept = fd;
-    fd = -1;
-    return kept;
+    }
+    return fd;
 }
 
 int listen_name(int fd, char *out, unsigned room)

@@ -256,6 +256,7 @@ static enum MHD_Result got_all(struct request *r)
     return r->is_answered ? give(r) : hold(r);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd says with how many parameters it calls us */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *url, const char *method,
                                   const char *version, const char *piece, size_t *n, void **request_ctx_)
 {

@@ -57,8 +57,8 @@ struct ws {
 
 static void socket_free(struct socket *s)
 {
-    while (!list_is_empty(&s->queue)) {
-        struct message *m = list_entry(s->queue.next, struct message, link);
+    list_each (l, &s->queue) {
+        struct message *m = list_entry(l, struct message, link);
         list_drop(&m->link);
         free(m);
     }
@@ -189,8 +189,10 @@ static int writeable(struct socket *s, struct lws *wsi, void *in, size_t n)
         if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
             return -1;
     }
-    while (!list_is_empty(&s->queue) && !lws_send_pipe_choked(wsi)) {
-        struct message *m = list_entry(s->queue.next, struct message, link);
+    list_each (l, &s->queue) {
+        if (lws_send_pipe_choked(wsi))
+            break;
+        struct message *m = list_entry(l, struct message, link);
         int sent = lws_write(wsi, m->room + LWS_PRE, m->n, LWS_WRITE_TEXT);
         list_drop(&m->link);
         s->queued -= m->n;

@@ -134,7 +134,7 @@ static void bed_begin(struct bed *b, const struct web_limits *limits, const stru
     int fd = listen_open("127.0.0.1:0", 0, kit_why());
     assert_true(fd >= 0);
     assert_int_equal(listen_name(fd, name, sizeof(name)), 0);
-    b->port = atoi(strchr(name, ':') + 1);
+    b->port = (int)strtol(strchr(name, ':') + 1, NULL, 10);
     door_listen(b->door, fd, &bed_listener);
 }
 
@@ -156,6 +156,35 @@ static __attribute__((unused)) int bed_dial(struct bed *b)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return fd;
+}
+
+/* ---- waiting ---- */
+
+static __attribute__((unused)) void bed_wait_held(struct bed *b, size_t count)
+{
+    kit_loop_until(b->loop, 2000, b->held_count == count);
+}
+
+static __attribute__((unused)) void bed_wait_ends(struct bed *b, size_t count)
+{
+    kit_loop_until(b->loop, 2000, b->ends == count);
+}
+
+static __attribute__((unused)) void bed_wait_gone(struct bed *b, size_t count)
+{
+    kit_loop_until(b->loop, 2000, b->gone == count);
+}
+
+static __attribute__((unused)) void bed_wait_empty(struct bed *b)
+{
+    kit_loop_until(b->loop, 3000, web_counts(b->web).connections == 0);
+}
+
+/* Turns the loop for this long: longer than 20 ms, and what is held is suspended. */
+static __attribute__((unused)) void bed_pass(struct bed *b, int64_t ms)
+{
+    for (int64_t end = kit_real_ms() + ms; kit_real_ms() < end;)
+        loop_turn(b->loop, 5);
 }
 
 /* Sends all of it, turning the loop while the other side is slow; false when it has hung up. */
@@ -192,6 +221,11 @@ static __attribute__((unused)) bool bed_hear(struct bed *b, int fd, struct buf *
     return false;
 }
 
+static __attribute__((unused)) bool bed_heard(const struct buf *in, const char *text)
+{
+    return in->p && strcasestr(in->p, text);
+}
+
 /* One whole exchange on a connection of its own: what came back until it ended or an answer was whole. */
 static __attribute__((unused)) bool bed_ask(struct bed *b, struct bytes request, struct buf *in)
 {
@@ -201,8 +235,8 @@ static __attribute__((unused)) bool bed_ask(struct bed *b, struct bytes request,
     bool has_ended = bed_hear(b, fd, in, "\r\n\r\n");
     if (!has_ended) { /* the body is at hand in the same piece or comes in the next moments */
         const char *length = strstr(in->p, "Content-Length: ");
-        size_t whole =
-            (size_t)(strstr(in->p, "\r\n\r\n") - in->p) + 4 + (size_t)(length ? atoi(length + 16) : 0);
+        size_t whole = (size_t)(strstr(in->p, "\r\n\r\n") - in->p) + 4 +
+                       (size_t)(length ? strtol(length + 16, NULL, 10) : 0);
         while (in->n < whole && !has_ended)
             has_ended = bed_hear(b, fd, in, NULL);
     }
@@ -212,5 +246,5 @@ static __attribute__((unused)) bool bed_ask(struct bed *b, struct bytes request,
 
 static __attribute__((unused)) int bed_status(const struct buf *in)
 {
-    return in->p && in->n > 12 && memcmp(in->p, "HTTP/1.1 ", 9) == 0 ? atoi(in->p + 9) : 0;
+    return in->p && in->n > 12 && memcmp(in->p, "HTTP/1.1 ", 9) == 0 ? (int)strtol(in->p + 9, NULL, 10) : 0;
 }

@@ -185,8 +185,7 @@ static void a_waiting_head_costs_no_processor(void **state)
 
 static void settle(struct bed *b)
 {
-    for (int64_t end = kit_real_ms() + 60; kit_real_ms() < end;)
-        loop_turn(b->loop, 5);
+    bed_pass(b, 60);
 }
 
 static void a_head_that_does_not_come_is_given_up(void **state)

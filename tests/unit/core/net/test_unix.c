@@ -27,7 +27,7 @@ static void tcp_addresses_are_bound_as_written(void **state)
     assert_true(fd >= 0);
     assert_int_equal(listen_name(fd, name, sizeof(name)), 0);
     assert_memory_equal(name, "127.0.0.1:", 10);
-    assert_true(atoi(name + 10) > 0);
+    assert_true(strtol(name + 10, NULL, 10) > 0);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
     fails_with(-EADDRINUSE, name, listen_open(name, 0, kit_why()));

@@ -55,10 +55,10 @@ static void a_held_request_waits_for_its_answer(void **state)
         b.held_count = 0;
         buf_clear(&in);
         bed_say(&b, fd, BYTES(HOLD));
-        kit_loop_until(b.loop, 2000, b.held_count == 1);
+        bed_wait_held(&b, 1);
         answer(&b, 0, "here");
         bed_hear(&b, fd, &in, "here");
-        kit_loop_until(b.loop, 2000, b.ends == (size_t)i + 1);
+        bed_wait_ends(&b, (size_t)i + 1);
     }
     assert_int_equal(b.gone, 0);
     close(fd);
@@ -78,11 +78,9 @@ static void suspended_requests_are_answered_too(void **state)
     for (int i = 0; i < MANY; i++) {
         fds[i] = bed_dial(&b);
         bed_say(&b, fds[i], BYTES(HOLD));
-        kit_loop_until(b.loop, 2000, b.held_count == (size_t)i + 1);
+        bed_wait_held(&b, (size_t)i + 1);
     }
-    int64_t end = kit_real_ms() + 100;
-    while (kit_real_ms() < end)
-        loop_turn(b.loop, 10);
+    bed_pass(&b, 100);
     for (int i = MANY - 1; i >= 0; i--) {
         char text[32];
         snprintf(text, sizeof(text), "<answer %d>", i);
@@ -93,7 +91,7 @@ static void suspended_requests_are_answered_too(void **state)
         bed_hear(&b, fds[i], &in, "GET /now");
         close(fds[i]);
     }
-    kit_loop_until(b.loop, 2000, b.ends == 2 * MANY && web_counts(b.web).connections == 0);
+    kit_loop_until(b.loop, 2000, b.ends == (size_t)2 * MANY && web_counts(b.web).connections == 0);
     buf_end(&in);
     bed_end(&b);
 }
@@ -108,7 +106,7 @@ static void waiting_costs_no_processor(void **state)
         fd[i] = bed_dial(&b);
         bed_say(&b, fd[i], BYTES(HOLD));
     }
-    kit_loop_until(b.loop, 2000, b.held_count == 2);
+    bed_wait_held(&b, 2);
     int turns = 0;
     for (int64_t end = kit_real_ms() + 400; kit_real_ms() < end; turns++)
         loop_turn(b.loop, 100);
@@ -130,9 +128,9 @@ static void pipelined_requests_are_answered_in_order(void **state)
             BYTES(HOLD "GET /now?2 HTTP/1.1\r\nHost: localhost\r\n\r\n" HOLD
                        "POST /now?4 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
                        "2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET /now?5 HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    kit_loop_until(b.loop, 2000, b.held_count == 1);
+    bed_wait_held(&b, 1);
     answer(&b, 0, "<first>");
-    kit_loop_until(b.loop, 2000, b.held_count == 2);
+    bed_wait_held(&b, 2);
     answer(&b, 1, "<third>");
     bed_hear(&b, fd, &in, "/now?5");
     const char *order[] = {"<first>", "/now?2", "<third>", "/now?4 body 3:abc", "/now?5"}, *at = in.p;
@@ -238,9 +236,8 @@ static void a_peer_that_hangs_up_is_told(void **state)
             bed_begin(&b, NULL, NULL);
             int fd = bed_dial(&b);
             bed_say(&b, fd, BYTES(HOLD));
-            kit_loop_until(b.loop, 2000, b.held_count == 1);
-            for (int64_t end = kit_real_ms() + 60; is_late && kit_real_ms() < end;)
-                loop_turn(b.loop, 5);
+            bed_wait_held(&b, 1);
+            bed_pass(&b, is_late ? 60 : 0);
             if (how == 0) {
                 shutdown(fd, SHUT_WR);
             } else {
@@ -248,13 +245,13 @@ static void a_peer_that_hangs_up_is_told(void **state)
                     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
                 close(fd);
             }
-            kit_loop_until(b.loop, 500, b.gone == 1);
-            kit_loop_until(b.loop, 500, web_counts(b.web).connections == 0); /* its memory goes at once */
+            bed_wait_gone(&b, 1);
+            bed_wait_empty(&b); /* its memory goes at once */
             assert_int_equal(b.ends, 0);
             assert_true(bytes_say(request_path(b.held[0]), "/hold")); /* and what came is still there */
             answer(&b, 0, "nobody hears");
             assert_int_equal(b.ends, 0); /* not from within */
-            kit_loop_until(b.loop, 500, b.ends == 1);
+            bed_wait_ends(&b, 1);
             assert_int_equal(b.gone, 1);
             if (how == 0)
                 close(fd);
@@ -272,7 +269,7 @@ static void a_handler_may_answer_when_told_gone(void **state)
     int fd = bed_dial(&b), stream = bed_dial(&b);
     bed_say(&b, fd, BYTES(HOLD));
     bed_say(&b, stream, BYTES(STREAM));
-    kit_loop_until(b.loop, 2000, b.held_count == 2);
+    bed_wait_held(&b, 2);
     close(fd);
     close(stream);
     kit_loop_until(b.loop, 2000, b.gone == 2 && b.ends == 2);
@@ -289,9 +286,10 @@ static void a_request_sent_with_its_fin_is_a_cancel_when_it_must_wait(void **sta
     int fd = bed_dial(&b);
     assert_int_equal(send(fd, HOLD, sizeof(HOLD) - 1, 0), sizeof(HOLD) - 1);
     shutdown(fd, SHUT_WR);
-    kit_loop_until(b.loop, 2000, b.held_count == 1 && b.gone == 1);
+    bed_wait_held(&b, 1);
+    kit_loop_until(b.loop, 2000, b.gone == 1);
     answer(&b, 0, "late");
-    kit_loop_until(b.loop, 2000, b.ends == 1);
+    bed_wait_ends(&b, 1);
     close(fd);
     fd = bed_dial(&b); /* one that is answered at once still hears it */
     static const char now[] = "GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -312,7 +310,7 @@ static void a_peer_that_leaves_in_its_body_is_forgotten(void **state)
     bed_say(&b, fd, BYTES("POST /hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{}"));
     kit_loop_until(b.loop, 2000, b.heads == 1);
     close(fd);
-    kit_loop_until(b.loop, 2000, b.ends == 1);
+    bed_wait_ends(&b, 1);
     assert_int_equal(b.bodies + b.gone, 0);
     bed_end(&b);
 }
@@ -341,7 +339,7 @@ static void a_refusal_outlives_what_is_still_being_sent(void **state)
         assert_int_equal(bed_status(&in), 403);
         close(fd);
     }
-    kit_loop_until(b.loop, 2000, web_counts(b.web).connections == 0);
+    bed_wait_empty(&b);
     assert_int_equal(web_counts(b.web).refused, 20);
     buf_end(&in);
     buf_end(&out);
@@ -356,12 +354,12 @@ static void a_handler_may_refuse(void **state)
     bed_begin(&b, NULL, NULL);
     int fd = bed_dial(&b);
     bed_say(&b, fd, BYTES(HOLD));
-    kit_loop_until(b.loop, 2000, b.held_count == 1);
+    bed_wait_held(&b, 1);
     request_refuse(b.held[0], 429, BYTES("{\"slow\":\"down\"}"));
     assert_true(bed_hear(&b, fd, &in, NULL));
     assert_int_equal(bed_status(&in), 429);
     assert_non_null(strstr(in.p, "{\"slow\":\"down\"}"));
-    kit_loop_until(b.loop, 2000, b.ends == 1);
+    bed_wait_ends(&b, 1);
     close(fd);
     buf_end(&in);
     bed_end(&b);
@@ -375,7 +373,7 @@ static void headers_of_others_cannot_split_an_answer(void **state)
     bed_begin(&b, NULL, NULL);
     int fd = bed_dial(&b);
     bed_say(&b, fd, BYTES(HOLD));
-    kit_loop_until(b.loop, 2000, b.held_count == 1);
+    bed_wait_held(&b, 1);
     request_add_header(b.held[0], "X-A", "1\r\nX-B: 2");
     request_add_header(b.held[0], "Cache-Control", "private");
     answer(&b, 0, "done");
@@ -399,13 +397,13 @@ static void a_crowd_is_told_so(void **state)
         fds[i] = bed_dial(&b);
         bed_say(&b, fds[i], BYTES(HOLD));
     }
-    kit_loop_until(b.loop, 2000, b.held_count == 3);
+    bed_wait_held(&b, 3);
     bed_ask(&b, BYTES("GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"), &in);
     assert_int_equal(bed_status(&in), 503);
     assert_non_null(strstr(in.p, "Retry-After: "));
     for (int i = 0; i < 3; i++)
         close(fds[i]);
-    kit_loop_until(b.loop, 2000, web_counts(b.web).connections == 0);
+    bed_wait_empty(&b);
     bed_ask(&b, BYTES("GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"), &in);
     assert_int_equal(bed_status(&in), 200);
     buf_end(&in);
@@ -431,7 +429,7 @@ static void an_address_has_its_share(void **state)
     assert_memory_equal(some, "HTTP/1.1 503", 12);
     for (int i = 0; i < 3; i++)
         close(pair[i][1]);
-    kit_loop_until(b.loop, 2000, web_counts(b.web).connections == 0);
+    bed_wait_empty(&b);
     bed_end(&b);
 }
 

@@ -21,8 +21,7 @@ static int drip(struct bed *b, int fd, const char *text, struct buf *in, int mos
                 return s;
         }
         kit_clock_move_ms(1000);
-        for (int64_t end = kit_real_ms() + 25; kit_real_ms() < end;)
-            loop_turn(b->loop, 5);
+        bed_pass(b, 25);
         ssize_t n = recv(fd, some, sizeof(some), 0);
         if (n > 0 && in)
             buf_add(in, some, (size_t)n);
@@ -70,7 +69,7 @@ static void a_dripping_body_is_late(void **state)
     int s = drip(&b, fd, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", &in, 60);
     assert_in_range(s, 29, 33);
     assert_int_equal(bed_status(&in), 408);
-    kit_loop_until(b.loop, 2000, b.ends == 1);
+    bed_wait_ends(&b, 1);
     assert_int_equal(b.bodies, 0);
     close(fd);
     buf_end(&in);
@@ -85,14 +84,13 @@ static void an_idle_connection_has_a_minute(void **state)
     bed_begin(&b, NULL, NULL);
     int fd = bed_dial(&b), held = bed_dial(&b);
     bed_say(&b, held, BYTES(HOLD));
-    kit_loop_until(b.loop, 2000, b.held_count == 1);
+    bed_wait_held(&b, 1);
     for (int i = 0; i < 2; i++) { /* each answer gives it a new minute */
         bed_say(&b, fd, BYTES("GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         buf_clear(&in);
         bed_hear(&b, fd, &in, "GET /now");
         kit_clock_move_ms(55000);
-        for (int64_t end = kit_real_ms() + 50; kit_real_ms() < end;)
-            loop_turn(b.loop, 5);
+        bed_pass(&b, 50);
         assert_true(recv(fd, (char[1]){0}, 1, 0) < 0 && errno == EAGAIN);
     }
     assert_true(drip(&b, fd, NULL, NULL, 20) <=
@@ -108,6 +106,17 @@ static void an_idle_connection_has_a_minute(void **state)
 
 /* ---- the end ---- */
 
+/* What is in the socket, up to its end. */
+static void drain(int fd, struct buf *in)
+{
+    char some[4096];
+    ssize_t n;
+    buf_clear(in);
+    while ((n = recv(fd, some, sizeof(some), 0)) > 0)
+        buf_add(in, some, (size_t)n);
+    assert_int_equal(n, 0);
+}
+
 static void the_end_answers_what_is_open(void **state)
 {
     struct bed b;
@@ -120,21 +129,14 @@ static void the_end_answers_what_is_open(void **state)
         bed_say(&b, held, BYTES(HOLD));
         bed_say(&b, stream, BYTES(STREAM));
         bed_say(&b, half, BYTES("POST /now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{}"));
-        kit_loop_until(b.loop, 2000, b.held_count == 2 && b.heads == 3);
-        for (int64_t end = kit_real_ms() + 60; is_late && kit_real_ms() < end;)
-            loop_turn(b.loop, 5);
+        bed_wait_held(&b, 2);
+        kit_loop_until(b.loop, 2000, b.heads == 3);
+        bed_pass(&b, is_late ? 60 : 0);
         door_free(b.door);
         web_free(b.web);
-        ssize_t n;
-        char some[4096];
-        while ((n = recv(held, some, sizeof(some), 0)) > 0)
-            buf_add(&in, some, (size_t)n);
-        assert_int_equal(n, 0);
+        drain(held, &in);
         assert_int_equal(bed_status(&in), 503);
-        buf_clear(&in);
-        while ((n = recv(stream, some, sizeof(some), 0)) > 0)
-            buf_add(&in, some, (size_t)n);
-        assert_int_equal(n, 0);
+        drain(stream, &in);
         assert_true(bytes_end_with((struct bytes){in.p, in.n}, "\r\n0\r\n\r\n"));
         assert_int_equal(b.ends, 3);
         close(held);
