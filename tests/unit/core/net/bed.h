@@ -165,6 +165,11 @@ static __attribute__((unused)) void bed_wait_held(struct bed *b, size_t count)
     kit_loop_until(b->loop, 2000, b->held_count == count);
 }
 
+static __attribute__((unused)) void bed_wait_heads(struct bed *b, size_t count)
+{
+    kit_loop_until(b->loop, 2000, b->heads == count);
+}
+
 static __attribute__((unused)) void bed_wait_ends(struct bed *b, size_t count)
 {
     kit_loop_until(b->loop, 2000, b->ends == count);

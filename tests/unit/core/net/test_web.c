@@ -301,6 +301,27 @@ static void a_request_sent_with_its_fin_is_a_cancel_when_it_must_wait(void **sta
     bed_end(&b);
 }
 
+/* On a connection in use the hang-up may even be seen before its request is parsed. */
+static void a_last_request_sent_with_its_fin_is_a_cancel_too(void **state)
+{
+    struct bed b;
+    struct buf in = {0};
+    (void)state;
+    bed_begin(&b, NULL, NULL);
+    int fd = bed_dial(&b);
+    bed_say(&b, fd, BYTES("GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    bed_hear(&b, fd, &in, "GET /now");
+    assert_int_equal(send(fd, HOLD, sizeof(HOLD) - 1, 0), sizeof(HOLD) - 1);
+    shutdown(fd, SHUT_WR);
+    bed_wait_held(&b, 1);
+    bed_wait_gone(&b, 1);
+    answer(&b, 0, "late");
+    bed_wait_ends(&b, 2);
+    close(fd);
+    buf_end(&in);
+    bed_end(&b);
+}
+
 static void a_peer_that_leaves_in_its_body_is_forgotten(void **state)
 {
     struct bed b;
@@ -443,6 +464,7 @@ KIT_MAIN(cmocka_unit_test(what_came_is_told_and_answered), cmocka_unit_test(http
          cmocka_unit_test(a_peer_that_hangs_up_is_told),
          cmocka_unit_test(a_handler_may_answer_when_told_gone),
          cmocka_unit_test(a_request_sent_with_its_fin_is_a_cancel_when_it_must_wait),
+         cmocka_unit_test(a_last_request_sent_with_its_fin_is_a_cancel_too),
          cmocka_unit_test(a_peer_that_leaves_in_its_body_is_forgotten),
          cmocka_unit_test(a_refusal_outlives_what_is_still_being_sent),
          cmocka_unit_test(a_handler_may_refuse), cmocka_unit_test(headers_of_others_cannot_split_an_answer),

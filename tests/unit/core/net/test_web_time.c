@@ -130,7 +130,7 @@ static void the_end_answers_what_is_open(void **state)
         bed_say(&b, stream, BYTES(STREAM));
         bed_say(&b, half, BYTES("POST /now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{}"));
         bed_wait_held(&b, 2);
-        kit_loop_until(b.loop, 2000, b.heads == 3);
+        bed_wait_heads(&b, 3);
         bed_pass(&b, is_late ? 60 : 0);
         door_free(b.door);
         web_free(b.web);
