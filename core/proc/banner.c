@@ -1,40 +1,66 @@
 #include "core/proc/banner.h"
 
+#include "core/base/mem.h"
 #include "core/base/text.h"
 
-static const char *first_http(const struct listeners *l)
+static bool is_http(const struct listener *l)
+{
+    return strncmp(l->name, "unix:", 5) != 0;
+}
+
+static const char *first(const struct listeners *l, bool wants_http)
 {
     for (size_t i = 0; i < l->n; i++) {
-        if (strncmp(l->at[i].name, "unix:", 5) != 0)
+        if (is_http(&l->at[i]) == wants_http)
             return l->at[i].name;
     }
     return NULL;
 }
 
+/* Where the command line looks by itself; elsewhere it has to be told. */
+static bool is_found_alone(const struct listeners *l)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    _cleanup_free_ char *own = runtime ? text_format("unix:%s/trunkline/api.sock", runtime) : NULL;
+    for (size_t i = 0; i < l->n; i++) {
+        const char *name = l->at[i].name;
+        if ((own && strcmp(name, own) == 0) || strcmp(name, "unix:/run/trunkline/api.sock") == 0 ||
+            strcmp(name, "127.0.0.1:8080") == 0)
+            return true;
+    }
+    return false;
+}
+
 static void add_endpoints(struct buf *out, const struct listeners *l)
 {
     for (size_t i = 0; i < l->n; i++) {
-        bool is_http = strncmp(l->at[i].name, "unix:", 5) != 0;
-        buf_addf(out, "  %-9s %s%s%s\n", i == 0 ? "listening" : "", is_http ? "http://" : "", l->at[i].name,
-                 is_http ? "/mcp" : "");
+        bool http = is_http(&l->at[i]);
+        buf_addf(out, "  %-9s %s%s%s\n", i == 0 ? "listening" : "", http ? "http://" : "", l->at[i].name,
+                 http ? "/mcp" : "");
     }
     if (l->moved[0])
         buf_addf(out, "            (%s)\n", l->moved);
 }
 
-static void add_snippet(struct buf *out, const char *address)
+static void add_snippet(struct buf *out, const struct listeners *l)
 {
+    const char *address = first(l, true);
+    const char *name = "  { \"mcpServers\": { \"trunkline\": { ";
     buf_add_text(out, "\nFor .mcp.json (or any MCP client):\n\n");
-    if (address) {
-        buf_addf(
-            out,
-            "  { \"mcpServers\": { \"trunkline\": { \"type\": \"http\", \"url\": \"http://%s/mcp\" } } }\n",
-            address);
-        return;
-    }
-    /* No HTTP: a client can still start the stdio front, which finds the hub by its Unix socket. */
-    buf_add_text(out, "  { \"mcpServers\": { \"trunkline\": { \"command\": \"trunkline\", "
-                      "\"args\": [\"stdio\"] } } }\n");
+    if (address)
+        buf_addf(out, "%s\"type\": \"http\", \"url\": \"http://%s/mcp\" } } }\n", name, address);
+    else /* no client speaks HTTP over a Unix socket, but all start programs */
+        buf_addf(out, "%s\"command\": \"trunkline\", \"args\": [\"--hub\", \"%s\", \"stdio\"] } } }\n", name,
+                 first(l, false));
+}
+
+static void add_hint(struct buf *out, const struct listeners *l)
+{
+    const char *address = first(l, false);
+    buf_add_text(out, "\nTry: trunkline ");
+    if (!is_found_alone(l))
+        buf_addf(out, "--hub %s%s ", address ? "" : "http://", address ? address : first(l, true));
+    buf_add_text(out, "tool list. Ctrl-C ends it.\n\n");
 }
 
 static const char *kind(const struct config_server *s)
@@ -64,6 +90,6 @@ void banner_add(struct buf *out, const struct config *c, const struct listeners 
     add_endpoints(out, l);
     buf_addf(out, "  %-9s %s\n", "state", state);
     add_servers(out, c);
-    add_snippet(out, first_http(l));
-    buf_add_text(out, "\nTry: trunkline tool list. Ctrl-C ends it.\n\n");
+    add_snippet(out, l);
+    add_hint(out, l);
 }
