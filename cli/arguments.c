@@ -1,11 +1,11 @@
 #include "cli/arguments.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
 
 enum { FILE_MOST = 4 << 20 };
 
@@ -15,7 +15,8 @@ int arguments_read(const struct cli *c, const char *file, struct buf *out)
     char piece[16384];
     size_t n;
     if (strcmp(file, "-") != 0)
-        return file_read(file, FILE_MOST, out, &why) < 0 ? cli_fail(c, EXIT_USAGE, "%s", why.text) : EXIT_DONE;
+        return file_read(file, FILE_MOST, out, &why) < 0 ? cli_fail(c, EXIT_USAGE, "%s", why.text)
+                                                         : EXIT_DONE;
     while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0) {
         buf_add(out, piece, n);
         if (out->n > FILE_MOST)
@@ -24,10 +25,17 @@ int arguments_read(const struct cli *c, const char *file, struct buf *out)
     return EXIT_DONE;
 }
 
+/* "type" may be a list: the first that is not null counts. */
 static const char *type_of(const json_t *schema, const char *key)
 {
-    const char *type = json_str(json_object_get(json_object_get(schema, "properties"), key), "type");
-    return type ? type : "string";
+    const json_t *property = json_object_get(json_object_get(schema, "properties"), key);
+    json_t *type = json_object_get(property, "type"), *one;
+    size_t i;
+    json_array_foreach (type, i, one) {
+        if (json_is_string(one) && strcmp(json_string_value(one), "null") != 0)
+            return json_string_value(one);
+    }
+    return json_is_string(type) ? json_string_value(type) : "string";
 }
 
 static bool is_literal(const char *type)
@@ -39,7 +47,8 @@ static bool is_literal(const char *type)
     return false;
 }
 
-static int add_value(const struct cli *c, struct buf *out, const char *key, const char *value, const char *type)
+static int add_value(const struct cli *c, struct buf *out, const char *key, const char *value,
+                     const char *type)
 {
     struct why why = {0};
     if (!is_literal(type)) {
@@ -70,7 +79,8 @@ int arguments_add(const struct cli *c, struct buf *out, char **words, int n, con
         if (!equals || equals == words[i])
             return cli_fail(c, EXIT_USAGE, "'%s': arguments are KEY=VALUE, or KEY:=JSON", words[i]);
         bool is_json = equals[-1] == ':';
-        _cleanup_free_ char *key = bytes_copy((struct bytes){words[i], (size_t)(equals - words[i]) - is_json});
+        _cleanup_free_ char *key =
+            bytes_copy((struct bytes){words[i], (size_t)(equals - words[i]) - is_json});
         if (i)
             buf_add_char(out, ',');
         buf_add_json_text(out, key);

@@ -2,8 +2,8 @@
 /*
  * arguments -- KEY=VALUE words as the JSON a tool wants.
  *
- * A value is typed by the tool's inputSchema (integer, number, boolean, array, object; text otherwise); KEY:=JSON is
- * taken as it is; KEY=@FILE reads a file as text.
+ * A value is typed by the tool's inputSchema (integer, number, boolean, array, object; text otherwise);
+ * KEY:=JSON is taken as it is; KEY=@FILE reads a file as text.
  */
 #include "cli/command.h"
 #include "core/base/json.h"

@@ -1,32 +1,35 @@
 /* server list, show, start, stop, restart, logs, run. */
-#include <stdio.h>
-#include <string.h>
-
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/print.h"
 #include "cli/rest.h"
 #include "core/base/json.h"
-#include "servers/servers.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static const struct column list_columns[] = {
-    {"NAME", "name", false},   {"STATE", "state", false}, {"TOOLS", "tools", false},
-    {"ERA", "era", false},     {"RESTARTS", "restarts", false},
-    {"REASON", "reason", true}, {0},
+    COLUMN("NAME", "name"),
+    COLUMN("STATE", "state"),
+    COLUMN("TOOLS", "tools"),
+    COLUMN("ERA", "era"),
+    COLUMN("RESTARTS", "restarts"),
+    WIDE("REASON", "reason"),
+    {0},
 };
 
 static const struct column show_columns[] = {
-    {"name", "name", false},         {"title", "title", false},     {"state", "state", false},
-    {"reason", "reason", false},     {"since", "since", false},     {"era", "era", false},
-    {"revision", "revision", false}, {"tools", "tools", false},     {"prompts", "prompts", false},
-    {"resources", "resources", false}, {"pid", "pid", false},       {"restarts", "restarts", false},
-    {"sandbox", "sandbox", false},   {"kind", "kind", false},       {0},
+    COLUMN("name", "name"),           COLUMN("title", "title"), COLUMN("state", "state"),
+    COLUMN("reason", "reason"),       COLUMN("since", "since"), COLUMN("era", "era"),
+    COLUMN("revision", "revision"),   COLUMN("tools", "tools"), COLUMN("prompts", "prompts"),
+    COLUMN("resources", "resources"), COLUMN("pid", "pid"),     COLUMN("restarts", "restarts"),
+    COLUMN("sandbox", "sandbox"),     COLUMN("kind", "kind"),   {0},
 };
 
 int server_list_run(struct cli *c)
 {
     _cleanup_json_ json_t *answer = NULL;
-    int status = rest_call(c, "GET", "/api/v1/servers?limit=200", BYTES_NONE, &answer);
+    int status = rest_list(c, "/api/v1/servers?limit=200", &answer);
     return status ? status : print_list(c, answer, list_columns);
 }
 
@@ -34,8 +37,7 @@ static void print_log(const struct cli *c, const json_t *answer)
 {
     size_t i;
     json_t *line;
-    json_array_foreach(json_object_get(answer, "items"), i, line)
-    {
+    json_array_foreach (json_object_get(answer, "items"), i, line) {
         const char *at = json_str(line, "ts"), *text = json_str(line, "text");
         printf("%s  ", at ? at : "");
         print_text(c, bytes_of(text ? text : ""));
@@ -138,5 +140,5 @@ int server_stdio_run(struct cli *c)
     _cleanup_json_ json_t *settings = text ? json_read(bytes_of(text), &why) : json_object();
     if (!settings)
         return cli_fail(c, EXIT_USAGE, "'--settings': %s", why.text);
-    return server_stdio(c->argv[0], settings);
+    return c->wiring->server_stdio(c->argv[0], settings);
 }

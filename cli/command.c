@@ -1,31 +1,36 @@
 #include "cli/command.h"
 
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "core/base/bytes.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+
+#include <errno.h>
 #include <getopt.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/help.h"
-#include "core/base/bytes.h"
-#include "core/base/mem.h"
-#include "core/base/text.h"
-
 enum { GLOBAL_BASE = 1000, OWN_BASE = 2000, LONG_MAX = 48 };
 
 const struct option_row global_options[] = {
-    {"hub", 0, "URL|unix:PATH", "Where the hub is; default: its local socket"},
-    {"output", 'o', "table|json|jsonl", "Shape of the output"},
-    {"columns", 0, "A,B", "Only these columns of a table"},
-    {"no-color", 0, NULL, "No colours (also NO_COLOR)"},
-    {"quiet", 'q', NULL, "Say nothing but what was asked for"},
-    {"verbose", 'v', NULL, "Say more"},
-    {"timeout", 0, "30s", "How long to wait for the hub"},
-    {"yes", 'y', NULL, "Answer questions with yes"},
-    {"dry-run", 0, NULL, "Say what would be done"},
-    {"raw", 0, NULL, "Text as it came, control characters too"},
-    {"help", 'h', NULL, "This help"},
+    VALUE("hub", 0, "URL|unix:PATH", "Where the hub is; default: its local socket"),
+    VALUE("output", 'o', "table|json|jsonl", "Shape of the output"),
+    VALUE("columns", 0, "A,B", "Only these columns of a table"),
+    SWITCH("no-color", 0, "No colours (also NO_COLOR)"),
+    SWITCH("quiet", 'q', "Say nothing but what was asked for"),
+    SWITCH("verbose", 'v', "Say more"),
+    VALUE("timeout", 0, "30s", "How long to wait for the hub"),
+    SWITCH("yes", 'y', "Answer questions with yes"),
+    SWITCH("dry-run", 0, "Say what would be done"),
+    SWITCH("raw", 0, "Text as it came, control characters too"),
+    SWITCH("help", 'h', "This help"),
+    SWITCH("version", 'V', "The version"),
     {0},
 };
 
@@ -48,9 +53,19 @@ int cli_fail(const struct cli *c, int status, const char *format, ...)
         fprintf(stderr, "trunkline: %s\n", text);
         return status;
     }
-    static const char *const codes[] = {"ok", "internal", "invalid_request", "unreachable", "unauthenticated"};
+    static const char *const codes[] = {
+        [EXIT_FAILED] = "failed",
+        [EXIT_USAGE] = "usage",
+        [EXIT_UNREACHABLE] = "unreachable",
+        [EXIT_AUTH] = "unauthenticated",
+        [EXIT_TIMEOUT] = "deadline_exceeded",
+        [EXIT_TOOL_ERROR] = "tool_error",
+        [EXIT_DENIED] = "policy_denied",
+        [EXIT_FAULTS] = "faults_found",
+    };
+    const char *code = status > 0 && status <= EXIT_FAULTS ? codes[status] : "interrupted";
     struct buf out = {0};
-    buf_addf(&out, "{\"error\":{\"code\":\"%s\",\"message\":", status < 5 ? codes[status] : "failed");
+    buf_addf(&out, "{\"error\":{\"code\":\"%s\",\"message\":", code);
     buf_add_json_text(&out, text);
     buf_add_text(&out, "}}\n");
     fputs(out.p, stderr);
@@ -136,48 +151,61 @@ static int set_global(struct cli *c, const char *name, const char *value)
         c->is_dry = true;
     else if (strcmp(name, "raw") == 0)
         c->is_raw = true;
+    else if (strcmp(name, "help") == 0)
+        c->asks_help = true;
+    else if (strcmp(name, "version") == 0)
+        c->asks_version = true;
     else if (strcmp(name, "timeout") == 0 && duration_read(bytes_of(value), &c->timeout_ms) < 0)
         return cli_fail(c, EXIT_USAGE, "'--timeout %s': must be a duration like 30s or 500ms", value);
     return 0;
 }
 
-/* Options may stand anywhere up to `--`; what is left are the arguments. 0, EXIT_USAGE, or -1: help was asked for. */
+static int bad_option(const struct cli *c, const struct parse *p, int code, const char *word)
+{
+    const char *names[LONG_MAX + 1], *near = NULL;
+    for (size_t i = 0; i <= p->n; i++)
+        names[i] = i < p->n ? p->longs[i].name : NULL;
+    if (code == ':')
+        return cli_fail(c, EXIT_USAGE, "'%s' needs a value", word);
+    if (word[0] == '-' && word[1] == '-')
+        near = text_nearest(word + 2, names);
+    if (near)
+        return cli_fail(c, EXIT_USAGE, "'%s': no such option; did you mean '--%s'?", word, near);
+    return cli_fail(c, EXIT_USAGE, "'%s': no such option", word);
+}
+
+static int take_option(struct cli *c, int code)
+{
+    const struct option_row *own = c->command ? c->command->options : NULL;
+    if (code < GLOBAL_BASE) {
+        int letter = code;
+        code = code_of(own, letter, OWN_BASE);
+        if (code < 0)
+            code = code_of(global_options, letter, GLOBAL_BASE);
+    }
+    if (code >= OWN_BASE) {
+        c->values[code - OWN_BASE] = optarg ? optarg : "";
+        return 0;
+    }
+    return set_global(c, global_options[code - GLOBAL_BASE].name, optarg);
+}
+
+/* Options may stand anywhere up to `--`; what is left are the arguments. 0 or EXIT_USAGE. */
 static int parse_options(struct cli *c, int argc, char **argv)
 {
-    struct parse p = {.shorts = "+"};
-    const struct option_row *own = c->command ? c->command->options : NULL;
-    /* `role` and `__complete` hand on words that are not for us. */
-    if (!c->command || c->command->is_hidden || !own || strcmp(own[0].name, "-") != 0)
-        p.shorts[0] = c->command && c->command->is_hidden ? '+' : '-';
-    add_rows(&p, own, OWN_BASE);
+    struct parse p = {.shorts = "-:"};
+    add_rows(&p, c->command ? c->command->options : NULL, OWN_BASE);
     add_rows(&p, global_options, GLOBAL_BASE);
     optind = 0;
     opterr = 0;
     c->argc = 0;
-    for (int code; (code = getopt_long(argc, argv, p.shorts, p.longs, NULL)) != -1;) {
-        if (code == 1) {
+    for (int code, fault; (code = getopt_long(argc, argv, p.shorts, p.longs, NULL)) != -1;) {
+        if (code == '?' || code == ':')
+            return bad_option(c, &p, code, argv[optind > 1 ? optind - 1 : 1]);
+        if (code == 1)
             c->argv[c->argc++] = optarg;
-            continue;
-        }
-        if (code == '?')
-            return cli_fail(c, EXIT_USAGE, "'%s': unknown option, or one without its value; see 'trunkline help'",
-                            argv[optind > 1 ? optind - 1 : 1]);
-        if (code < GLOBAL_BASE) {
-            int letter = code;
-            code = code_of(own, letter, OWN_BASE);
-            if (code < 0)
-                code = code_of(global_options, letter, GLOBAL_BASE);
-        }
-        if (code >= OWN_BASE) {
-            c->values[code - OWN_BASE] = optarg ? optarg : "";
-        } else {
-            const char *name = global_options[code - GLOBAL_BASE].name;
-            if (strcmp(name, "help") == 0)
-                return -1;
-            int fault = set_global(c, name, optarg);
-            if (fault)
-                return fault;
-        }
+        else if ((fault = take_option(c, code)) != 0)
+            return fault;
     }
     while (optind < argc)
         c->argv[c->argc++] = argv[optind++];
@@ -233,8 +261,8 @@ static int check_arguments(struct cli *c)
     const struct command *row = c->command;
     if (c->argc >= row->least && (row->most < 0 || c->argc <= row->most))
         return 0;
-    return cli_fail(c, EXIT_USAGE, "usage: trunkline %s%s%s %s", row->noun ? row->noun : "", row->noun ? " " : "",
-                    row->verb, row->arguments);
+    return cli_fail(c, EXIT_USAGE, "usage: trunkline %s%s%s %s", row->noun ? row->noun : "",
+                    row->noun ? " " : "", row->verb, row->arguments);
 }
 
 static void drop_words(int *argc, char **argv, const int *at, int n)
@@ -245,37 +273,92 @@ static void drop_words(int *argc, char **argv, const int *at, int n)
     }
 }
 
-int cli_main(int argc, char **argv)
+/* `server NAME --stdio`: the row that is meant when the second word is no verb. */
+static const struct command *find_default(const char *noun, int argc, char **argv)
 {
-    struct cli c = {.program = argv[0], .timeout_ms = 30000};
-    int at[2] = {0, 0};
-    int words = find_words(argc, argv, at);
-    c.no_color = getenv("NO_COLOR") != NULL;
-    c.argv = mem_array((size_t)argc + 1, sizeof(*c.argv));
+    for (const struct command *c = commands; c->verb; c++) {
+        if (!c->is_default || strcmp(c->noun, noun) != 0)
+            continue;
+        for (int i = 1; i < argc; i++)
+            if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, c->options[0].name) == 0)
+                return c;
+    }
+    return NULL;
+}
+
+/* The row, and how many of the two words name it. */
+static int find_row(struct cli *c, int argc, char **argv, const int *at, int words)
+{
     const char *first = words ? argv[at[0]] : NULL, *second = words > 1 ? argv[at[1]] : NULL;
-    int status;
-    if (first && !command_is_noun(first)) {
-        c.command = command_find(NULL, first);
-        words = 1;
-    } else if (first) {
-        c.command = command_find(first, second);
+    if (!first)
+        return 0;
+    if (!command_is_noun(first)) {
+        c->command = command_find(NULL, first);
+        return 1;
     }
-    if (!c.command) {
-        bool asks = !first || (first && !second);
-        status = parse_options(&c, argc, argv);
-        if (status <= 0 && asks && (!first || command_is_noun(first)))
-            status = help_show(first, NULL);
-        else if (status <= 0)
-            status = unknown(&c, first, command_is_noun(first) ? second : NULL);
-        free(c.argv);
+    c->command = command_find(first, second);
+    if (c->command || !second)
+        return words;
+    c->command = find_default(first, argc, argv);
+    return 1;
+}
+
+/* No row: help for what there is of it, or a complaint. */
+static int without_row(struct cli *c, int argc, char **argv, const int *at, int words)
+{
+    const char *first = words ? argv[at[0]] : NULL, *second = words > 1 ? argv[at[1]] : NULL;
+    bool is_noun = first && command_is_noun(first);
+    if (first && !is_noun)
+        return unknown(c, first, NULL);
+    int status = parse_options(c, argc, argv);
+    if (status)
         return status;
+    if (c->asks_version)
+        return version_run(c);
+    return is_noun && second && !c->asks_help ? unknown(c, first, second) : help_show(first, NULL);
+}
+
+static int run_row(struct cli *c, int argc, char **argv, const int *at, int words)
+{
+    if (c->command->is_hidden) {
+        c->argc = argc - at[words - 1] - 1;
+        memcpy(c->argv, argv + at[words - 1] + 1, (size_t)c->argc * sizeof(*argv));
+        return c->command->run(c);
     }
+    /* A reader that goes away is told by write: see close_output. What `up` starts must not inherit that. */
+    if (c->command->run != up_run)
+        signal(SIGPIPE, SIG_IGN);
     drop_words(&argc, argv, at, words);
-    status = parse_options(&c, argc, argv);
-    if (status < 0)
-        status = help_show(c.command->noun, c.command->verb);
-    else if (status == 0 && (status = check_arguments(&c)) == 0)
-        status = c.command->run(&c);
+    int status = parse_options(c, argc, argv);
+    if (status)
+        return status;
+    if (c->asks_help)
+        return help_show(c->command->noun, c->command->verb);
+    status = check_arguments(c);
+    return status ? status : c->command->run(c);
+}
+
+/* A reader that went away (`| head`) is no failure worth a word; anything else that kept the output from
+ * arriving is. */
+static int close_output(const struct cli *c, int status)
+{
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+    if (!failed || errno == EPIPE || status != EXIT_DONE)
+        return status;
+    return cli_fail(c, EXIT_FAILED, "cannot write the output: %s", strerror(errno));
+}
+
+int cli_main(const struct cli_wiring *wiring, int argc, char **argv)
+{
+    struct cli c = {.wiring = wiring, .program = argv[0], .timeout_ms = 30000};
+    int at[2] = {0, 0};
+    const char *no_color = getenv("NO_COLOR");
+    setlocale(LC_CTYPE, "");
+    c.no_color = no_color && *no_color;
+    c.argv = mem_array((size_t)argc + 1, sizeof(*c.argv));
+    int words = find_row(&c, argc, argv, at, find_words(argc, argv, at));
+    int status = c.command ? run_row(&c, argc, argv, at, words)
+                           : without_row(&c, argc, argv, at, find_words(argc, argv, at));
     free(c.argv);
-    return status;
+    return close_output(&c, status);
 }

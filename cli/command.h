@@ -1,10 +1,12 @@
 #pragma once
 /*
- * command -- the command line as a table: parser, help, man pages, completion and the reference page come from it.
+ * command -- the command line as a table: parser, help, man pages, completion and the reference page come
+ * from it.
  *
- * trunkline [global] NOUN VERB [ARGS]. A row without noun is a top-level command. Exit status: enum exit_status; the
- * same outcome has the same status whatever the command.
+ * trunkline [global] NOUN VERB [ARGS]. A row without noun is a top-level command. Exit status: enum
+ * exit_status; the same outcome has the same status whatever the command.
  */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +25,13 @@ enum exit_status {
 };
 
 struct cli;
+struct role;
+
+/* What main.c hands in: the parts that this folder may not know. */
+struct cli_wiring {
+    const struct role *roles; /* for `trunkline role NAME` */
+    int (*server_stdio)(const char *name, const json_t *settings);
+};
 
 struct option_row {
     const char *name;  /* long form, without -- */
@@ -30,18 +39,28 @@ struct option_row {
     const char *value; /* name of its value; NULL: a switch */
     const char *help;
 };
+#define VALUE(name, letter, value, help) \
+    {                                    \
+        name, letter, value, help        \
+    }
+#define SWITCH(name, letter, help) \
+    {                              \
+        name, letter, NULL, help   \
+    }
 
 struct command {
     const char *noun; /* NULL: top level */
     const char *verb;
-    const char *arguments; /* "NAME [KEY=VALUE…]", or "" */
-    int least, most;       /* how many; most -1: any */
+    const char *arguments;            /* "NAME [KEY=VALUE…]", or "" */
+    int least, most;                  /* how many; most -1: any */
     const struct option_row *options; /* ended by a row without name; NULL: none */
     const char *help;                 /* one line, no full stop */
     const char *more;                 /* a paragraph, or NULL */
     int (*run)(struct cli *c);
-    const char *complete; /* what the first argument is: "server" "tool" "resource" "prompt" "client", or NULL */
-    bool is_hidden;
+    const char
+        *complete;   /* what the first argument is: "server" "tool" "resource" "prompt" "client", or NULL */
+    bool is_hidden;  /* takes its words as they are: no options of ours */
+    bool is_default; /* `NOUN WORD` means this row when WORD is no verb and its first option is given */
 };
 
 extern const struct command commands[]; /* ended by a row without verb */
@@ -51,12 +70,13 @@ enum output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_JSONL };
 enum { OPTIONS_MAX = 16 };
 
 struct cli {
+    const struct cli_wiring *wiring;
     const struct command *command;
     const char *program;
     const char *hub; /* "unix:PATH" or URL; NULL: found by rest.c */
     const char *columns;
     enum output output;
-    bool is_quiet, is_verbose, no_color, says_yes, is_raw, is_dry;
+    bool is_quiet, is_verbose, no_color, says_yes, is_raw, is_dry, asks_help, asks_version;
     int64_t timeout_ms;
     int argc; /* arguments behind the verb, options taken out */
     char **argv;
@@ -68,6 +88,6 @@ const char *cli_option(const struct cli *c, const char *name);
 /* Prints "trunkline: …" on stderr (as the REST error envelope with -o json) and gives `status` back. */
 int cli_fail(const struct cli *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The whole program behind main(): finds the row, parses, runs. */
-int cli_main(int argc, char **argv);
+int cli_main(const struct cli_wiring *wiring, int argc, char **argv);
 const struct command *command_find(const char *noun, const char *verb);
 bool command_is_noun(const char *word);

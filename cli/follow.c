@@ -1,14 +1,14 @@
 #include "cli/follow.h"
 
-#include <signal.h>
-#include <stdio.h>
-
 #include "cli/rest.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/net/client.h"
 #include "core/net/sse.h"
-#include "core/base/text.h"
+
+#include <signal.h>
+#include <stdio.h>
 
 enum { EVENT_MOST = 1 << 20, AGAIN_MS = 500, AGAIN_MOST_MS = 15000 };
 
@@ -71,7 +71,8 @@ static void on_end(struct http_call *call, const struct why *why, void *ctx)
     f->call = NULL;
     if (!f->was_up) {
         if (f->status == EXIT_DONE)
-            f->status = cli_fail(f->cli, EXIT_UNREACHABLE, "no hub answers: %s", why ? why->text : "it hung up");
+            f->status =
+                cli_fail(f->cli, EXIT_UNREACHABLE, "no hub answers: %s", why ? why->text : "it hung up");
         loop_stop(f->loop);
         return;
     }

@@ -1,9 +1,9 @@
 #include "cli/help.h"
 
+#include "cli/command.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "cli/command.h"
 
 static void add_usage(struct buf *out, const struct command *c)
 {
@@ -17,7 +17,8 @@ static void add_option(struct buf *out, const struct option_row *o)
     char letter[8] = "    ";
     if (o->letter)
         snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-    snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+    snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->value ? " " : "",
+             o->value ? o->value : "");
     buf_addf(out, "  %-32s %s\n", left, o->help);
 }
 
@@ -44,9 +45,10 @@ static void add_one(struct buf *out, const struct command *c)
 static void add_row(struct buf *out, const struct command *c)
 {
     struct buf left = {0};
-    buf_addf(&left, "%s%s%s%s%s", c->noun ? c->noun : "", c->noun ? " " : "", c->verb, *c->arguments ? " " : "",
-             c->arguments);
-    buf_addf(out, left.n > 38 ? "  %s\n  %-38s %s\n" : "  %-38s %s\n", left.p, left.n > 38 ? "" : c->help, c->help);
+    buf_addf(&left, "%s%s%s%s%s", c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
+             *c->arguments ? " " : "", c->arguments);
+    buf_addf(out, left.n > 38 ? "  %s\n  %-38s %s\n" : "  %-38s %s\n", left.p, left.n > 38 ? "" : c->help,
+             c->help);
     buf_end(&left);
 }
 
@@ -73,8 +75,9 @@ void help_add(struct buf *out, const char *noun, const char *verb)
     add_rows(out, noun);
     buf_add_text(out, "\nglobal options:\n");
     add_options(out, global_options);
-    buf_add_text(out, "\nexit status: 0 done, 1 failed, 2 usage, 3 hub unreachable, 4 not authenticated, 5 timeout,\n"
-                      "  6 the tool said it failed, 7 denied, 8 faults were found, 130 interrupted\n");
+    buf_add_text(
+        out, "\nexit status: 0 done, 1 failed, 2 usage, 3 hub unreachable, 4 not authenticated, 5 timeout,\n"
+             "  6 the tool said it failed, 7 denied, 8 faults were found, 130 interrupted\n");
 }
 
 int help_show(const char *noun, const char *verb)
@@ -121,7 +124,8 @@ static void add_man_options(struct buf *out, const struct option_row *rows)
 
 void help_add_man(struct buf *out, const char *noun)
 {
-    buf_addf(out, ".TH TRUNKLINE%s%s 1 \"\" \"trunkline " TRUNKLINE_VERSION "\"\n.SH NAME\ntrunkline%s%s \\- %s\n",
+    buf_addf(out,
+             ".TH TRUNKLINE%s%s 1 \"\" \"trunkline " TRUNKLINE_VERSION "\"\n.SH NAME\ntrunkline%s%s \\- %s\n",
              noun ? "-" : "", noun ? noun : "", noun ? "-" : "", noun ? noun : "",
              noun ? "commands of trunkline(1)" : "one endpoint in front of many MCP servers");
     buf_add_text(out, ".SH COMMANDS\n");
@@ -146,21 +150,24 @@ void help_add_man(struct buf *out, const char *noun)
     }
     buf_add_text(out, ".SH GLOBAL OPTIONS\n");
     add_man_options(out, global_options);
-    buf_add_text(out, ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 hub unreachable, 4 not authenticated, 5 timeout, "
-                      "6 the tool said it failed, 7 denied, 8 faults were found, 130 interrupted.\n");
+    buf_add_text(
+        out, ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 hub unreachable, 4 not authenticated, 5 timeout, "
+             "6 the tool said it failed, 7 denied, 8 faults were found, 130 interrupted.\n");
 }
 
 void help_add_reference(struct buf *out)
 {
-    buf_add_text(out, "# Command line\n\nMade from the table of commands by `trunkline help --reference`; a test "
-                      "compares the two.\n\n```\ntrunkline [GLOBAL OPTIONS] NOUN VERB [ARGUMENTS]\n```\n\n"
-                      "## Global options\n\n```\n");
+    buf_add_text(out,
+                 "# Command line\n\nMade from the table of commands by `trunkline help --reference`; a test "
+                 "compares the two.\n\n```\ntrunkline [GLOBAL OPTIONS] NOUN VERB [ARGUMENTS]\n```\n\n"
+                 "## Global options\n\n```\n");
     add_options(out, global_options);
     buf_add_text(out, "```\n");
     for (const struct command *c = commands; c->verb; c++) {
         if (c->is_hidden)
             continue;
-        buf_addf(out, "\n## %s%s%s\n\n%s.\n\n```\n", c->noun ? c->noun : "", c->noun ? " " : "", c->verb, c->help);
+        buf_addf(out, "\n## %s%s%s\n\n%s.\n\n```\n", c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
+                 c->help);
         add_usage(out, c);
         buf_add_char(out, '\n');
         add_options(out, c->options);
@@ -168,9 +175,10 @@ void help_add_reference(struct buf *out)
         if (c->more)
             buf_addf(out, "\n%s\n", c->more);
     }
-    buf_add_text(out, "\n## Exit status\n\n| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | failed |\n| 2 | usage "
-                      "|\n| 3 | hub unreachable |\n| 4 | not authenticated |\n| 5 | timeout |\n| 6 | the tool said it "
-                      "failed |\n| 7 | denied |\n| 8 | doctor found faults |\n| 130 | interrupted |\n");
+    buf_add_text(
+        out, "\n## Exit status\n\n| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | failed |\n| 2 | usage "
+             "|\n| 3 | hub unreachable |\n| 4 | not authenticated |\n| 5 | timeout |\n| 6 | the tool said it "
+             "failed |\n| 7 | denied |\n| 8 | doctor found faults |\n| 130 | interrupted |\n");
 }
 
 /* --- completion: words are asked of the program itself, so one small script a shell is enough --- */
@@ -182,19 +190,22 @@ int help_add_completion(struct buf *out, const char *shell)
     } scripts[] = {
         {"bash", "_trunkline() {\n"
                  "    local IFS=$'\\n'\n"
-                 "    COMPREPLY=($(compgen -W \"$(trunkline __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\" "
+                 "    COMPREPLY=($(compgen -W \"$(trunkline __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" "
+                 "2>/dev/null)\" "
                  "-- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
                  "}\n"
                  "complete -o default -F _trunkline trunkline\n"},
-        {"zsh", "#compdef trunkline\n"
-                "_trunkline() {\n"
-                "    local -a found\n"
-                "    found=(\"${(@f)$(trunkline __complete \"${words[@]:1:$((CURRENT-1))}\" 2>/dev/null)}\")\n"
-                "    compadd -a found\n"
-                "}\n"
-                "_trunkline \"$@\"\n"},
-        {"fish", "complete -c trunkline -f -a '(trunkline __complete (commandline -opc)[2..-1] (commandline -ct) "
-                 "2>/dev/null)'\n"},
+        {"zsh",
+         "#compdef trunkline\n"
+         "_trunkline() {\n"
+         "    local -a found\n"
+         "    found=(\"${(@f)$(trunkline __complete \"${words[@]:1:$((CURRENT-1))}\" 2>/dev/null)}\")\n"
+         "    compadd -a found\n"
+         "}\n"
+         "_trunkline \"$@\"\n"                                                  },
+        {"fish",
+         "complete -c trunkline -f -a '(trunkline __complete (commandline -opc)[2..-1] (commandline -ct) "
+         "2>/dev/null)'\n"                                                      },
     };
     for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
         if (strcmp(scripts[i].shell, shell) == 0) {

@@ -1,14 +1,14 @@
 #include "cli/print.h"
 
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+
 #include <libsmartcols.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-#include "core/base/json.h"
-#include "core/base/mem.h"
-#include "core/base/text.h"
 
 enum { COLUMNS_MAX = 16 };
 
@@ -70,10 +70,12 @@ static void print_lines(const struct cli *c, const json_t *answer)
         print_json(c, answer);
         return;
     }
-    json_array_foreach((json_t *)items, i, item) print_json(c, item);
+    json_array_foreach ((json_t *)items, i, item)
+        print_json(c, item);
 }
 
-static void add_line(struct libscols_table *table, const struct cli *c, const json_t *item, const struct column *columns)
+static void add_line(struct libscols_table *table, const struct cli *c, const json_t *item,
+                     const struct column *columns)
 {
     struct libscols_line *line = scols_table_new_line(table, NULL);
     size_t at = 0;
@@ -108,7 +110,8 @@ int print_list(const struct cli *c, const json_t *answer, const struct column *c
             scols_table_new_column(table, columns[i].title, 0,
                                    columns[i].is_wide && isatty(STDOUT_FILENO) ? SCOLS_FL_TRUNC : 0);
     if (items)
-        json_array_foreach((json_t *)items, i, item) add_line(table, c, item, columns);
+        json_array_foreach ((json_t *)items, i, item)
+            add_line(table, c, item, columns);
     else
         add_line(table, c, answer, columns);
     if (scols_table_get_nlines(table) == 0)
