@@ -116,6 +116,7 @@ void health_metrics(struct visit *v, struct bytes body);
 void health_beat(void *ctx); /* the api's timer */
 void page_status(struct visit *v, struct bytes body);
 void page_style(struct visit *v, struct bytes body);
+void page_mark(struct visit *v, struct bytes body);
 
 /* Shapes of queries. */
 struct query_list {

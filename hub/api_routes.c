@@ -36,44 +36,53 @@ static const struct shape events_shape[] = {
     STRING(struct query_events, topics, REQUIRED, "Topics, with commas between them", .max = 8192), {0}};
 
 #define API "/api/v1"
-#define LIST list_shape, sizeof(struct query_list)
+#define ROUTE(method_, path_, may_, handle_)                             \
+    {                                                                    \
+        .method = method_, .path = path_, .may = may_, .handle = handle_ \
+    }
+#define GET(path_, may_, handle_) ROUTE(METHOD_GET, path_, may_, handle_)
+#define POST(path_, may_, handle_) ROUTE(METHOD_POST, path_, may_, handle_)
+#define ASK(path_, may_, handle_, shape_, type_)                                              \
+    {                                                                                         \
+        .method = METHOD_GET, .path = path_, .may = may_, .handle = handle_, .query = shape_, \
+        .query_size = sizeof(type_)                                                           \
+    }
 
 const struct route api_routes[] = {
-    {METHOD_GET,          "/", NULL, page_status, NULL, 0},
-    {METHOD_GET,               "/assets/page.css", NULL, page_style, NULL, 0},
-    {METHOD_GET,               "/livez", NULL, health_live, NULL, 0},
-    {METHOD_GET,                   "/readyz", NULL, health_ready, NULL, 0},
-    {METHOD_GET,"/healthz", NULL, health_all, NULL, 0},
-    {METHOD_GET,         "/metrics", NULL, health_metrics, NULL, 0},
-    {METHOD_GET,                  API "/status", NULL, api_status, NULL, 0},
-    {METHOD_GET,          API "/overview", "list", api_overview, NULL, 0},
-    {METHOD_GET,               API "/servers", "list", api_servers, LIST},
-    {METHOD_GET,               API "/servers/{server}", "list", api_server, NULL, 0},
-    {METHOD_GET,                   API "/servers/{server}/logs", "list", api_server_logs, logs_shape,
-     sizeof(struct query_logs)},
-    {METHOD_POST,API "/servers/{server}/start", "admin.servers", api_server_start, NULL, 0},
-    {METHOD_POST,       API "/servers/{server}/stop", "admin.servers", api_server_stop, NULL, 0},
-    {METHOD_POST,                  API "/servers/{server}/restart", "admin.servers", api_server_restart, NULL, 0},
-    {METHOD_GET,          API "/tools", "list", api_tools, LIST},
-    {METHOD_GET,               API "/tools/{tool}", "list", api_tool, NULL, 0},
-    {METHOD_GET,               API "/calls", "list", api_calls, calls_shape, sizeof(struct query_calls)},
-    {METHOD_POST,                   API "/calls", "call", api_call_make, NULL, 0},
-    {METHOD_GET, API "/calls/{call}", "list", api_call, NULL, 0},
-    {METHOD_GET,     API "/calls/{call}/result", "list", api_call_result, NULL, 0},
-    {METHOD_POST,                  API "/calls/{call}/cancel", "takeover", api_call_cancel, NULL, 0},
-    {METHOD_GET,          API "/resources", "list", api_resources, LIST},
-    {METHOD_GET,               API "/resource-templates", "list", api_templates, LIST},
-    {METHOD_GET,               API "/resources/content", "read", api_content, content_shape, sizeof(struct query_content)},
-    {METHOD_POST,                   API "/completions", "read", api_complete, NULL, 0},
-    {METHOD_GET,API "/prompts", "list", api_prompts, LIST},
-    {METHOD_POST,       API "/prompts/{prompt}", "prompt", api_prompt_get, NULL, 0},
-    {METHOD_GET,                  API "/config", "admin.config", api_config, NULL, 0},
-    {METHOD_GET,          API "/config/schema", "list", api_config_schema, NULL, 0},
-    {METHOD_GET,             API "/clients", "list", api_clients, NULL, 0},
-    {METHOD_GET,               API "/clients/{client}/snippet", "list", api_client_snippet, snippet_shape,
-     sizeof(struct query_snippet)},
-    {METHOD_GET,          API "/openapi.yaml", NULL, api_openapi, NULL, 0},
-    {METHOD_GET,             API "/stream", NULL, api_stream_plain, NULL, 0},
-    {METHOD_GET,               API "/events", "list", api_events, events_shape, sizeof(struct query_events)},
-    {0                  }
+    GET("/", NULL, page_status),
+    GET("/assets/page.css", NULL, page_style),
+    GET("/assets/mark.svg", NULL, page_mark),
+    GET("/livez", NULL, health_live),
+    GET("/readyz", NULL, health_ready),
+    GET("/healthz", NULL, health_all),
+    GET("/metrics", NULL, health_metrics),
+    GET(API "/status", NULL, api_status),
+    GET(API "/overview", "list", api_overview),
+    ASK(API "/servers", "list", api_servers, list_shape, struct query_list),
+    GET(API "/servers/{server}", "list", api_server),
+    ASK(API "/servers/{server}/logs", "list", api_server_logs, logs_shape, struct query_logs),
+    POST(API "/servers/{server}/start", "admin.servers", api_server_start),
+    POST(API "/servers/{server}/stop", "admin.servers", api_server_stop),
+    POST(API "/servers/{server}/restart", "admin.servers", api_server_restart),
+    ASK(API "/tools", "list", api_tools, list_shape, struct query_list),
+    GET(API "/tools/{tool}", "list", api_tool),
+    ASK(API "/calls", "list", api_calls, calls_shape, struct query_calls),
+    POST(API "/calls", "call", api_call_make),
+    GET(API "/calls/{call}", "list", api_call),
+    GET(API "/calls/{call}/result", "list", api_call_result),
+    POST(API "/calls/{call}/cancel", "takeover", api_call_cancel),
+    ASK(API "/resources", "list", api_resources, list_shape, struct query_list),
+    ASK(API "/resource-templates", "list", api_templates, list_shape, struct query_list),
+    ASK(API "/resources/content", "read", api_content, content_shape, struct query_content),
+    POST(API "/completions", "read", api_complete),
+    ASK(API "/prompts", "list", api_prompts, list_shape, struct query_list),
+    POST(API "/prompts/{prompt}", "prompt", api_prompt_get),
+    GET(API "/config", "admin.config", api_config),
+    GET(API "/config/schema", "list", api_config_schema),
+    GET(API "/clients", "list", api_clients),
+    ASK(API "/clients/{client}/snippet", "list", api_client_snippet, snippet_shape, struct query_snippet),
+    GET(API "/openapi.yaml", NULL, api_openapi),
+    GET(API "/stream", NULL, api_stream_plain),
+    ASK(API "/events", "list", api_events, events_shape, struct query_events),
+    {.path = NULL},
 };

@@ -27,13 +27,10 @@ static void add_headers(struct visit *v)
         request_add_header(v->request, page_headers[i].name, page_headers[i].value);
 }
 
-/* Text of anybody, as text: control and bidi characters are shown, markup is not. */
-static void add_text(struct buf *out, struct bytes text)
+static void add_escaped(struct buf *out, struct bytes text)
 {
-    struct buf shown = {0};
-    text_show(&shown, text);
-    for (size_t i = 0; i < shown.n; i++) {
-        switch (shown.p[i]) {
+    for (size_t i = 0; i < text.n; i++) {
+        switch (text.p[i]) {
         case '<':
             buf_add_text(out, "&lt;");
             break;
@@ -47,20 +44,31 @@ static void add_text(struct buf *out, struct bytes text)
             buf_add_text(out, "&quot;");
             break;
         default:
-            buf_add_char(out, shown.p[i]);
+            buf_add_char(out, text.p[i]);
         }
     }
+}
+
+/* Text of anybody, as text: control and bidi characters are shown, markup is not. */
+static void add_text(struct buf *out, struct bytes text)
+{
+    struct buf shown = {0};
+    text_show(&shown, text);
+    add_escaped(out, buf_bytes(&shown));
     buf_end(&shown);
 }
 
 static void add_head(const struct hub *hub, struct buf *out)
 {
     bool is_up = hub->is_ready && !hub->is_draining;
-    buf_add_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Trunkline</title>\n"
-                      "<link rel=\"stylesheet\" href=\"/assets/page.css\">\n</head>\n<body>\n<header>\n"
-                      "<p class=\"brand\"><span class=\"mark\" aria-hidden=\"true\"></span>Trunkline</p>\n");
+    buf_add_text(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Trunkline</title>\n"
+        "<link rel=\"stylesheet\" href=\"/assets/page.css\">\n"
+        "<link rel=\"icon\" type=\"image/svg+xml\" href=\"/assets/mark.svg\">\n</head>\n<body>\n<header>\n"
+        "<p class=\"brand\"><span class=\"mark\" aria-hidden=\"true\"></span>Trunkline</p>\n");
     buf_addf(out, "<p class=\"pill %s\">%s</p>\n</header>\n<main>\n", is_up ? "good" : "busy",
              is_up              ? "Ready"
              : hub->is_draining ? "Stopping"
@@ -97,10 +105,11 @@ static void add_endpoint(const struct visit *v, struct buf *out)
              catalogue_count(hub->catalogue, ITEM_RESOURCE, NULL));
     buf_add_text(out, "<div><dt>Running for</dt><dd>");
     add_uptime(stamp_now().ms - hub->started_at, out);
-    buf_add_text(out, "</dd></div>\n</dl>\n</section>\n<section>\n<h2>Connect a client</h2>\n"
-                      "<p>For most clients, for example in <code>.mcp.json</code>:</p>\n<pre><code>");
+    buf_add_text(
+        out, "</dd></div>\n</dl>\n</section>\n<section>\n<h2>Connect a client</h2>\n"
+             "<p>For most clients, for example in <code>.mcp.json</code>:</p>\n<pre tabindex=\"0\"><code>");
     client_add_snippet(client_find(BYTES("claude-code")), "trunkline", url, &snippet);
-    add_text(out, buf_bytes(&snippet));
+    add_escaped(out, buf_bytes(&snippet));
     buf_end(&snippet);
     buf_add_text(out, "</code></pre>\n<p class=\"quiet\">Others: <code>trunkline client snippet NAME</code>"
                       "</p>\n</section>\n");
@@ -196,4 +205,11 @@ void page_style(struct visit *v, struct bytes body)
     (void)body;
     request_add_header(v->request, "Cache-Control", "no-cache");
     visit_text(v, 200, "text/css; charset=utf-8", bytes_of(page_css));
+}
+
+void page_mark(struct visit *v, struct bytes body)
+{
+    (void)body;
+    request_add_header(v->request, "Cache-Control", "no-cache");
+    visit_text(v, 200, "image/svg+xml", bytes_of(page_svg));
 }

@@ -70,7 +70,12 @@ const char page_css[] =
     "@media (max-width: 36rem) {\n"
     "    thead { display: none; }\n"
     "    tbody tr { display: block; padding: .6rem 0; }\n"
-    "    tbody th, tbody td { display: block; padding: .15rem 0; text-align: left; }\n"
+    "    tbody th, tbody td, tbody .number { display: block; padding: .15rem 0; text-align: left; }\n"
     "    td[data-label]::before { content: attr(data-label) \" \"; color: var(--quiet); font-size: .85rem; "
     "}\n"
     "}\n";
+
+const char page_svg[] =
+    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\"><rect width=\"32\" height=\"32\" "
+    "rx=\"9\" "
+    "fill=\"#a3420b\"/><path d=\"M7 9h18v4.4h-6.8V24h-4.4V13.4H7z\" fill=\"#fff\"/></svg>\n";
