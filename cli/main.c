@@ -1,5 +1,6 @@
 /* The program: the command line, and where the roles meet. */
 #include "cli/command.h"
+#include "core/proc/builtin.h"
 #include "core/proc/role.h"
 #include "core/proc/sandbox.h"
 #include "core/proc/supervisor.h"
@@ -8,14 +9,10 @@
 
 #include <stdio.h>
 
-static int confined(const struct sandbox *sandbox, int (*run)(int, char **), int argc, char **argv)
+static int refuse(const struct why *why)
 {
-    struct why why;
-    if (sandbox_enter(sandbox, &why) < 0) {
-        fprintf(stderr, "trunkline: %s\n", why.text);
-        return 1;
-    }
-    return run(argc, argv);
+    fprintf(stderr, "trunkline: %s\n", why->text);
+    return 1;
 }
 
 /* The hub reads what the network sends: it calls nobody, starts nothing, and writes in its state folder (its
@@ -23,29 +20,27 @@ static int confined(const struct sandbox *sandbox, int (*run)(int, char **), int
 static int run_hub(int argc, char **argv)
 {
     const char *const writes[] = {argc > 1 ? argv[1] : "/dev/null", "/tmp", "/var/tmp", "/dev/shm", NULL};
-    return confined(&(struct sandbox){.write = writes}, hub_main, argc, argv);
+    struct why why;
+    if (sandbox_enter(&(struct sandbox){.write = writes}, &why) < 0)
+        return refuse(&why);
+    return hub_main(argc, argv);
 }
 
-/* A built-in server has no network, starts nothing and writes no file: that is settled before it reads its
- * first byte. */
+/* A built-in server is confined before it reads its first byte. */
 static int run_server(int argc, char **argv)
 {
     struct why why;
-    if (role_begin("server", 1, &why) < 0) {
-        fprintf(stderr, "trunkline: %s\n", why.text);
-        return 1;
-    }
-    return confined(&(struct sandbox){0}, server_main, argc, argv);
+    if (role_begin("server", 1, &why) < 0 || builtin_confine_role(ROLE_FD, &why) < 0)
+        return refuse(&why);
+    return server_main(argc, argv);
 }
 
 /* The same server, the same limits, before any MCP client. */
 static int run_server_alone(const char *name, const json_t *settings)
 {
     struct why why;
-    if (sandbox_enter(&(struct sandbox){0}, &why) < 0) {
-        fprintf(stderr, "trunkline: %s\n", why.text);
-        return 1;
-    }
+    if (builtin_confine(settings, &why) < 0)
+        return refuse(&why);
     return server_stdio(name, settings);
 }
 
