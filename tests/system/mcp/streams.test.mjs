@@ -98,7 +98,7 @@ test('the Unix socket is served alike, and its sessions are its own', async (t) 
 
 test('a hub that stops says so on its listen streams', async (t) => {
     const hub = await with_bed(t);
-    const listen = await modern(hub).post('subscriptions/listen', { notifications: { toolsListChanged: true } }, { id: 'ear' });
+    const listen = await modern(hub).post('subscriptions/listen', { notifications: { resourceSubscriptions: ['test://watched-resource'] } }, { id: 'ear' });
     const frames = [];
     const read = (async () => { for await (const event of events(listen)) if (event.data) frames.push(JSON.parse(event.data)); })();
     await until('the acknowledgement', () => frames.length === 1);
