@@ -75,7 +75,21 @@ static void on_end(struct request *r, void *ctx)
         api_on_end(hub->api, r);
 }
 
-static const struct web_ops web_ops = {.on_head = on_head, .on_body = on_body, .on_end = on_end};
+static void on_refusal(struct request *r, const struct gate_verdict *verdict, struct buf *out, void *ctx)
+{
+    (void)ctx;
+    if (r && face_owns(request_path(r)))
+        face_refusal(verdict, out);
+    else
+        api_refusal(verdict, out);
+}
+
+static const struct gate_route gate_routes[] = {FACE_ROUTES, API_ROUTES, {0}};
+static const struct web_ops web_ops = {.on_head = on_head,
+                                       .on_body = on_body,
+                                       .on_end = on_end,
+                                       .on_refusal = on_refusal,
+                                       .routes = gate_routes};
 
 static void list_changed(enum item_kind kind, const char *server, void *ctx)
 {

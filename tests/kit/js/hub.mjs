@@ -1,7 +1,9 @@
 // hub -- a real `trunkline up` in a folder of its own, ended with the test; nothing of it may stay behind.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+    closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync, writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -14,6 +16,8 @@ export const ROOT = at('../../..').replace(/\/$/, '');
 export const NODE = process.execPath;
 export const TRUNKLINE = process.env.TRUNKLINE_BIN ?? join(ROOT, 'build/dev/trunkline');
 export const FIXTURE = at('../../beds/conformance-upstream.mjs');
+// Only test builds let a test move the clock; the release has no such code.
+export const HOLDS_CLOCK = existsSync(TRUNKLINE) && readFileSync(TRUNKLINE).includes('TRUNKLINE_TEST_CLOCK_FD');
 const modules = at('../../node_modules');
 
 // Rows for `servers` of a configuration.
@@ -30,6 +34,14 @@ export const servers = {
         env: { MEMORY_FILE_PATH: file },
     }),
     workspace: (path) => ({ builtin: 'workspace', settings: { path } }),
+    old: () => ({ command: NODE, args: [at('../../beds/old/server-2024-11-05.mjs')] }),
+    program: (file, ...args) => ({ command: NODE, args: [at(`../../beds/${file}`), ...args] }),
+};
+
+// Stands in for `t` where one hub serves several tests: life.after(fn), and life.end() in after().
+export const lasting = () => {
+    const undo = [];
+    return { after: (fn) => undo.push(fn), end: async () => { for (const fn of undo.splice(0).reverse()) await fn(); } };
 };
 
 // Every living process that has `mark` in its environment: what the hub started, with all its children.
@@ -67,6 +79,10 @@ export function descendants(pid) {
     return [...found];
 }
 
+// Sanitizers report where the runner of the tests says.
+const sanitizers = () =>
+    Object.fromEntries(Object.entries(process.env).filter(([name]) => /^([ALTU]|UB)SAN_OPTIONS$/.test(name)));
+
 export const is_alive = (pid) => {
     try {
         return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1][0] !== 'Z';
@@ -75,29 +91,52 @@ export const is_alive = (pid) => {
     }
 };
 
-// start_hub(t, {servers: {...}, config: {...}, wait: false}) -> hub. `wait`: until every server is ready (default).
+// int64 milliseconds in a file that the hub's processes map: move(ms) is the only way their time can leap.
+function make_clock(folder) {
+    const fd = openSync(join(folder, 'clock'), 'w+');
+    let offset = 0n;
+    const write = () => writeSync(fd, Buffer.from(BigInt64Array.of(offset).buffer), 0, 8, 0);
+    write();
+    return { fd, move: (ms) => { offset += BigInt(ms); write(); } };
+}
+
+// start_hub(t, {servers: {...}, config: {...}, wait: false, clock: true}) -> hub. `wait`: until every server is ready
+// (default); `clock`: hub.move_clock(ms) works. `servers` may be a function of the hub's folder.
 export async function start_hub(t, options = {}) {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'tl-'));
     const state = join(folder, 'state');
     const file = join(folder, 'trunkline.json');
     const log = join(folder, 'hub.log');
     const config = { listen: ['127.0.0.1:0', `unix:${folder}/api.sock`], auth: { loopback: 'open' }, ...options.config };
-    config.servers = options.servers ?? {};
+    config.servers = (typeof options.servers === 'function' ? options.servers(folder) : options.servers) ?? {};
     writeFileSync(file, JSON.stringify(config, null, 4));
     const out = openSync(log, 'a');
+    const clock = options.clock ? make_clock(folder) : null;
     const child = spawn(TRUNKLINE, ['up', '--config', file, '--state', state, '--quiet'], {
         cwd: folder,
         detached: true,
-        env: { PATH: process.env.PATH, HOME: folder, ...options.env },
-        stdio: ['ignore', out, out],
+        env: {
+            PATH: process.env.PATH, HOME: folder, ...sanitizers(), ...options.env,
+            ...(clock ? { TRUNKLINE_TEST_CLOCK_FD: '3' } : {}),
+        },
+        stdio: ['ignore', out, out, ...(clock ? [clock.fd] : [])],
     });
     closeSync(out);
+    if (clock) t.after(() => closeSync(clock.fd));
     const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
     const text = () => readFileSync(log, 'utf8');
     const read = (name) => JSON.parse(readFileSync(join(state, 'run', name), 'utf8'));
     const hub = { child, pid: child.pid, folder, state, file, log: text, ended, config };
 
     hub.roles = () => read('roles.json');
+    hub.move_clock = clock?.move;
+    hub.fds = () => readdirSync(`/proc/${hub.roles().hub}/fd`).length;
+    // What a bed wrote down: the rows of its BED_LOG.
+    hub.journal = (name = 'bed') => {
+        const file = config.servers[name].env.BED_LOG;
+        return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').filter(Boolean).map((row) => JSON.parse(row)) : [];
+    };
+    hub.calls_of = (tool, name = 'bed') => hub.journal(name).filter((row) => row.event === 'call' && row.tool === tool);
     hub.get = async (path, init) => {
         const response = await fetch(hub.url + path, { headers: { accept: 'application/json' }, ...init });
         const body = await response.text();
@@ -155,3 +194,7 @@ export async function start_hub(t, options = {}) {
     assert.ok(hub.url);
     return hub;
 }
+
+// A hub with the fixture as its one server `bed`, which keeps a journal.
+export const hub_with_bed = (t, era, { env, ...options } = {}) =>
+    start_hub(t, { ...options, servers: (folder) => ({ bed: servers.fixture(era, { BED_LOG: join(folder, 'bed.log'), ...env }) }) });
