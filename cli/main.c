@@ -30,7 +30,7 @@ static int run_hub(int argc, char **argv)
 static int run_server(int argc, char **argv)
 {
     struct why why;
-    if (role_begin("server", 1, &why) < 0 || builtin_confine_role(ROLE_FD, &why) < 0)
+    if (role_begin("server", 1, &why) < 0 || server_prepare(&why) < 0 || builtin_confine_role(ROLE_FD, &why) < 0)
         return refuse(&why);
     return server_main(argc, argv);
 }
@@ -39,7 +39,7 @@ static int run_server(int argc, char **argv)
 static int run_server_alone(const char *name, const json_t *settings)
 {
     struct why why;
-    if (builtin_confine(settings, &why) < 0)
+    if (server_prepare(&why) < 0 || builtin_confine(settings, &why) < 0)
         return refuse(&why);
     return server_stdio(name, settings);
 }

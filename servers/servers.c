@@ -2,6 +2,7 @@
 
 #include "core/base/json.h"
 #include "core/base/log.h"
+#include "servers/workspace/git.h"
 #include "servers/workspace/workspace.h"
 
 #include <signal.h>
@@ -20,6 +21,13 @@ const struct server *server_find(const char *name)
         if (strcmp(servers[i]->name, name) == 0)
             return servers[i];
     return NULL;
+}
+
+int server_prepare(struct why *why)
+{
+    struct git *git = git_open(why);
+    git_close(git); /* the library itself stays */
+    return git ? 0 : -1;
 }
 
 static int serve_until_end(const struct server *row, const json_t *settings)

@@ -7,6 +7,9 @@
 extern const struct server *const servers[]; /* ended by NULL */
 const struct server *server_find(const char *name);
 
+/* Opens the libraries that built-in servers load on demand: before a sandbox takes the right to. 0, or -1. */
+int server_prepare(struct why *why);
+
 /* `trunkline role server NAME`: stdin and stdout are the line, descriptor 3 a memory file with the settings.
  */
 int server_main(int argc, char **argv);

@@ -1,45 +1,38 @@
 #include "servers/workspace/history.h"
 
 #include "servers/workspace/beneath.h"
+#include "servers/workspace/git.h"
 #include "servers/workspace/scan.h"
 
-#include <git2.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 enum { DIFF_MOST = 32 << 20 };
 
-void history_begin(void)
-{
-    static const int levels[] = {GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG,
-                                 GIT_CONFIG_LEVEL_GLOBAL};
-    git_libgit2_init();
-    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
-    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-        git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
-}
-
 static void fail_git(struct scan *s, const char *what, const char *subject)
 {
-    const git_error *e = git_error_last();
+    const struct git *git = s->root->git;
+    const git_error *e = git->error_last();
     scan_fail(s, "not_found", "%s '%s': %s", what, subject, e && e->message ? e->message : "unknown fault");
 }
 
 static git_repository *open_repository(struct scan *s)
 {
+    const struct git *git = s->root->git;
     git_repository *repo = NULL;
-    if (git_repository_open_ext(&repo, s->root->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) < 0)
+    if (git->repository_open_ext(&repo, s->root->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) < 0)
         scan_fail(s, "refused", "folder '%s' is not a git checkout, so it has no history", s->root->id);
     return repo;
 }
 
 static git_object *find(struct scan *s, git_repository *repo, const char *ref, git_object_t type)
 {
+    const struct git *git = s->root->git;
     git_object *named = NULL, *object = NULL;
-    if (git_revparse_single(&named, repo, ref) < 0 || git_object_peel(&object, named, type) < 0)
+    if (git->revparse_single(&named, repo, ref) < 0 || git->object_peel(&object, named, type) < 0)
         fail_git(s, "cannot find", ref);
-    git_object_free(named);
+    git->object_free(named);
     return object;
 }
 
@@ -52,47 +45,48 @@ struct log_run {
     struct rows rows;
 };
 
-static git_tree *tree_of(const git_commit *commit)
+static git_tree *tree_of(const struct git *git, const git_commit *commit)
 {
     git_tree *tree = NULL;
     if (commit)
-        git_commit_tree(&tree, commit);
+        git->commit_tree(&tree, commit);
     return tree;
 }
 
 /* Does the entry at `path` differ between a commit and its first parent? */
-static bool touches(const git_commit *commit, const char *path)
+static bool touches(const struct git *git, const git_commit *commit, const char *path)
 {
     git_commit *parent = NULL;
     git_tree_entry *now = NULL, *before = NULL;
-    if (git_commit_parentcount(commit) > 0)
-        git_commit_parent(&parent, commit, 0);
-    git_tree *new_tree = tree_of(commit), *old_tree = tree_of(parent);
+    if (git->commit_parentcount(commit) > 0)
+        git->commit_parent(&parent, commit, 0);
+    git_tree *new_tree = tree_of(git, commit), *old_tree = tree_of(git, parent);
     if (new_tree)
-        git_tree_entry_bypath(&now, new_tree, path);
+        git->tree_entry_bypath(&now, new_tree, path);
     if (old_tree)
-        git_tree_entry_bypath(&before, old_tree, path);
+        git->tree_entry_bypath(&before, old_tree, path);
     bool differs = (now != NULL) != (before != NULL) ||
-                   (now && before && !git_oid_equal(git_tree_entry_id(now), git_tree_entry_id(before)));
-    git_tree_entry_free(now);
-    git_tree_entry_free(before);
-    git_tree_free(new_tree);
-    git_tree_free(old_tree);
-    git_commit_free(parent);
+                   (now && before && !git->oid_equal(git->tree_entry_id(now), git->tree_entry_id(before)));
+    git->tree_entry_free(now);
+    git->tree_entry_free(before);
+    git->tree_free(new_tree);
+    git->tree_free(old_tree);
+    git->commit_free(parent);
     return differs;
 }
 
 static void add_commit(struct log_run *run, const git_commit *commit)
 {
+    const struct git *git = run->scan->root->git;
     static const bool is_number[] = {false, false, false, false};
     char sha[GIT_OID_HEXSZ + 1], when[24];
-    const git_signature *author = git_commit_author(commit);
-    time_t seconds = (time_t)git_commit_time(commit);
+    const git_signature *author = git->commit_author(commit);
+    time_t seconds = (time_t)git->commit_time(commit);
     struct tm tm;
     gmtime_r(&seconds, &tm);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%MZ", &tm);
-    git_oid_tostr(sha, sizeof(sha), git_commit_id(commit));
-    const char *summary = git_commit_summary((git_commit *)commit);
+    git->oid_tostr(sha, sizeof(sha), git->commit_id(commit));
+    const char *summary = git->commit_summary((git_commit *)commit);
     struct bytes cells[] = {bytes_of(sha), bytes_of(when), bytes_of(author ? author->name : ""),
                             bytes_of(summary ? summary : "")};
     rows_add(&run->rows, cells, is_number);
@@ -100,25 +94,26 @@ static void add_commit(struct log_run *run, const git_commit *commit)
 
 static void walk_log(struct log_run *run, const git_oid *start)
 {
+    const struct git *git = run->scan->root->git;
     git_revwalk *walk = NULL;
     git_oid id;
     const char *path = run->args->path;
-    if (git_revwalk_new(&walk, run->repo) < 0 || git_revwalk_push(walk, start) < 0) {
+    if (git->revwalk_new(&walk, run->repo) < 0 || git->revwalk_push(walk, start) < 0) {
         fail_git(run->scan, "cannot walk from", run->args->ref);
     } else {
-        git_revwalk_sorting(walk, GIT_SORT_TIME | GIT_SORT_TOPOLOGICAL);
-        for (size_t n = 0; !run->rows.is_full && git_revwalk_next(&id, walk) == 0; n++) {
+        git->revwalk_sorting(walk, GIT_SORT_TIME | GIT_SORT_TOPOLOGICAL);
+        for (size_t n = 0; !run->rows.is_full && git->revwalk_next(&id, walk) == 0; n++) {
             git_commit *commit = NULL;
             if ((n & 31) == 0 && scan_must_stop(run->scan))
                 break;
-            if (git_commit_lookup(&commit, run->repo, &id) < 0)
+            if (git->commit_lookup(&commit, run->repo, &id) < 0)
                 continue;
-            if ((!path || !*path || touches(commit, path)) && rows_want(&run->rows))
+            if ((!path || !*path || touches(git, commit, path)) && rows_want(&run->rows))
                 add_commit(run, commit);
-            git_commit_free(commit);
+            git->commit_free(commit);
         }
     }
-    git_revwalk_free(walk);
+    git->revwalk_free(walk);
 }
 
 static uint64_t log_hash(const struct show_log *a)
@@ -129,6 +124,7 @@ static uint64_t log_hash(const struct show_log *a)
 
 static void log_run(struct scan *s)
 {
+    const struct git *git = s->root->git;
     static const char *const columns[] = {"sha", "time", "author", "subject", NULL};
     const struct show_log *a = s->args;
     struct log_run run = {.scan = s, .args = a};
@@ -141,10 +137,10 @@ static void log_run(struct scan *s)
     git_object *start = run.repo ? find(s, run.repo, a->ref, GIT_OBJECT_COMMIT) : NULL;
     rows_begin(&run.rows, columns, from, a->limit, a->format);
     if (start)
-        walk_log(&run, git_object_id(start));
+        walk_log(&run, git->object_id(start));
     rows_tell(&run.rows, s, -1, run.rows.is_full, log_hash(a));
-    git_object_free(start);
-    git_repository_free(run.repo);
+    git->object_free(start);
+    git->repository_free(run.repo);
 }
 
 static struct root *root_for(struct order *o, const char *id, const char *path)
@@ -197,11 +193,12 @@ static int add_line(const git_diff_delta *delta, const git_diff_hunk *hunk, cons
 
 static git_diff *make_diff(struct scan *s, git_repository *repo, const struct show_diff *a)
 {
+    const struct git *git = s->root->git;
     git_diff_options options;
     char *paths[] = {(char *)a->path};
     git_diff *diff = NULL;
     int fault;
-    git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+    git->diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
     options.flags = GIT_DIFF_DISABLE_PATHSPEC_MATCH | GIT_DIFF_INCLUDE_UNTRACKED |
                     GIT_DIFF_SHOW_UNTRACKED_CONTENT | GIT_DIFF_RECURSE_UNTRACKED_DIRS;
     if (a->path && *a->path)
@@ -211,13 +208,13 @@ static git_diff *make_diff(struct scan *s, git_repository *repo, const struct sh
     if (s->fault[0])
         fault = -1;
     else if (to)
-        fault = git_diff_tree_to_tree(&diff, repo, (git_tree *)from, (git_tree *)to, &options);
+        fault = git->diff_tree_to_tree(&diff, repo, (git_tree *)from, (git_tree *)to, &options);
     else
-        fault = git_diff_tree_to_workdir_with_index(&diff, repo, (git_tree *)from, &options);
+        fault = git->diff_tree_to_workdir_with_index(&diff, repo, (git_tree *)from, &options);
     if (fault < 0)
         fail_git(s, "cannot compare with", a->from);
-    git_object_free(from);
-    git_object_free(to);
+    git->object_free(from);
+    git->object_free(to);
     return diff;
 }
 
@@ -245,6 +242,7 @@ static void tell_page(struct scan *s, struct bytes all, int64_t from, uint64_t h
 
 static void diff_run(struct scan *s)
 {
+    const struct git *git = s->root->git;
     const struct show_diff *a = s->args;
     const char *const texts[] = {a->folder, a->from, a->to, a->path};
     uint64_t hash = arguments_hash(texts, 4, 0);
@@ -256,13 +254,13 @@ static void diff_run(struct scan *s)
     struct diff_run run = {.scan = s};
     git_repository *repo = open_repository(s);
     git_diff *diff = repo ? make_diff(s, repo, a) : NULL;
-    if (diff && git_diff_print(diff, GIT_DIFF_FORMAT_PATCH, add_line, &run) < 0)
+    if (diff && git->diff_print(diff, GIT_DIFF_FORMAT_PATCH, add_line, &run) < 0)
         fail_git(s, "cannot show the difference to", a->from);
     if (!s->fault[0])
         tell_page(s, buf_bytes(&run.text), from, hash);
     buf_end(&run.text);
-    git_diff_free(diff);
-    git_repository_free(repo);
+    git->diff_free(diff);
+    git->repository_free(repo);
 }
 
 void show_diff(struct order *o, const void *args)

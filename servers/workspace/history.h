@@ -11,6 +11,3 @@ struct show_diff {
 };
 void show_log(struct order *o, const void *args);
 void show_diff(struct order *o, const void *args);
-/* Once per process, before any of them: no configuration but the repository's own, no owner check (we only
- * read). */
-void history_begin(void);

@@ -3,10 +3,10 @@
 #include "core/base/fd.h"
 #include "core/base/mem.h"
 #include "servers/workspace/beneath.h"
+#include "servers/workspace/git.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <git2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -53,24 +53,25 @@ static void push_entries(struct scan *s, struct pile *pile, const char *folder)
         fd_close(&fd);
 }
 
-static bool is_ignored(git_repository *repo, const char *path, bool is_folder)
+static bool is_ignored(const struct git *git, git_repository *repo, const char *path, bool is_folder)
 {
     int ignored = 0;
     if (!repo)
         return false;
     if (!is_folder)
-        return git_ignore_path_is_ignored(&ignored, repo, path) == 0 && ignored;
+        return git->ignore_path_is_ignored(&ignored, repo, path) == 0 && ignored;
     _cleanup_free_ char *as_folder = text_format("%s/", path);
-    return git_ignore_path_is_ignored(&ignored, repo, as_folder) == 0 && ignored;
+    return git->ignore_path_is_ignored(&ignored, repo, as_folder) == 0 && ignored;
 }
 
 void walk(struct scan *s, const char *from, bool (*fn)(const char *path, const struct stat *st, void *ctx),
           void *ctx)
 {
+    const struct git *git = s->root->git;
     git_repository *repo = NULL;
     struct pile pile = {0};
     bool goes_on = true;
-    git_repository_open_ext(&repo, s->root->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+    git->repository_open_ext(&repo, s->root->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
     push_entries(s, &pile, from ? from : "");
     while (pile.n && goes_on) {
         _cleanup_free_ char *path = pile.paths[--pile.n];
@@ -83,7 +84,7 @@ void walk(struct scan *s, const char *from, bool (*fn)(const char *path, const s
             break;
         }
         if (fstatat(s->root->fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            is_ignored(repo, path, S_ISDIR(st.st_mode)))
+            is_ignored(git, repo, path, S_ISDIR(st.st_mode)))
             continue;
         goes_on = fn(path, &st, ctx);
         if (goes_on && S_ISDIR(st.st_mode))
@@ -92,5 +93,5 @@ void walk(struct scan *s, const char *from, bool (*fn)(const char *path, const s
     while (pile.n)
         free(pile.paths[--pile.n]);
     free(pile.paths);
-    git_repository_free(repo);
+    git->repository_free(repo);
 }

@@ -33,8 +33,7 @@ struct watcher {
 static void gathered(void *ctx)
 {
     struct watcher *w = ctx;
-    list_each(l, &w->all)
-    {
+    list_each (l, &w->all) {
         struct watched *f = list_entry(l, struct watched, link);
         if (!f->has_changed)
             continue;
@@ -46,8 +45,7 @@ static void gathered(void *ctx)
 static void note(struct watcher *w, const struct inotify_event *e)
 {
     bool is_overflow = (e->mask & IN_Q_OVERFLOW) != 0; /* events were lost: every file may have changed */
-    list_each(l, &w->all)
-    {
+    list_each (l, &w->all) {
         struct watched *f = list_entry(l, struct watched, link);
         bool is_it = f->descriptor == e->wd && e->len > 0 && strcmp(f->name, e->name) == 0;
         if (!is_it && !is_overflow)
@@ -88,8 +86,8 @@ static void drop(struct watcher *w, struct watched *f)
     bool is_shared = false;
     list_drop(&f->link);
     w->count--;
-    list_each(l, &w->all) is_shared =
-        is_shared || list_entry(l, struct watched, link)->descriptor == f->descriptor;
+    list_each (l, &w->all)
+        is_shared = is_shared || list_entry(l, struct watched, link)->descriptor == f->descriptor;
     if (!is_shared)
         inotify_rm_watch(w->fd, f->descriptor);
     free(f->uri);
@@ -139,8 +137,7 @@ int watcher_add(struct watcher *w, struct root *root, const char *path, struct b
 
 void watcher_drop(struct watcher *w, struct bytes uri)
 {
-    list_each(l, &w->all)
-    {
+    list_each (l, &w->all) {
         struct watched *f = list_entry(l, struct watched, link);
         if (bytes_say(uri, f->uri)) {
             drop(w, f);

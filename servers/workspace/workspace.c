@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "servers/workspace/beneath.h"
 #include "servers/workspace/files.h"
+#include "servers/workspace/git.h"
 #include "servers/workspace/history.h"
 #include "servers/workspace/resources.h"
 #include "servers/workspace/watcher.h"
@@ -117,11 +118,13 @@ static int add_root(struct workspace *w, const char *id, const char *path, struc
         return why_errno(why, errno, "cannot open folder '%s'", path);
     root->id = arena_text(w->arena, bytes_of(id));
     root->path = arena_text(w->arena, bytes_of(path));
+    root->git = w->git;
     w->root_count++;
     return 0;
 }
 
-/* A folder of the list: {"id","path"}, or a path whose last name is its id ("main" when it is the only one). */
+/* A folder of the list: {"id","path"}, or a path whose last name is its id ("main" when it is the only one).
+ */
 static int add_folder(struct workspace *w, const json_t *folder, bool is_only, struct why *why)
 {
     const char *path = json_string_value(folder);
@@ -139,8 +142,7 @@ static int add_roots(struct workspace *w, const json_t *settings, struct why *wh
         return add_root(w, "main", json_str(settings, "path"), why);
     if (!json_is_array(folders) || json_array_size(folders) < 1 || json_array_size(folders) > ROOTS_MOST)
         return why_set(why, -1, "setting 'folders' must be a list of 1 to %d folders", ROOTS_MOST);
-    json_array_foreach(folders, i, folder)
-    {
+    json_array_foreach (folders, i, folder) {
         if (add_folder(w, folder, json_array_size(folders) == 1, why) < 0)
             return -1;
     }
@@ -153,6 +155,7 @@ static void close_workspace(void *server)
     watcher_free(w->watcher);
     for (size_t i = 0; i < w->root_count; i++)
         fd_close(&w->roots[i].fd);
+    git_close(w->git);
     arena_free(w->arena);
     free(w);
 }
@@ -162,8 +165,8 @@ static int open_workspace(struct serve *s, const json_t *settings, void **out, s
     struct workspace *w = NEW(struct workspace);
     w->arena = arena_new();
     w->roots = arena_take(w->arena, ROOTS_MOST * sizeof(w->roots[0]));
-    history_begin();
-    if (add_roots(w, settings, why) < 0) {
+    w->git = git_open(why);
+    if (!w->git || add_roots(w, settings, why) < 0) {
         close_workspace(w);
         return -1;
     }

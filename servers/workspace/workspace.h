@@ -10,9 +10,11 @@
 
 extern const struct server workspace_server;
 
+struct git;
 struct root {
     const char *id, *path;
     int fd; /* the folder */
+    const struct git *git; /* the workspace's */
 };
 
 struct workspace {
@@ -20,6 +22,7 @@ struct workspace {
     struct root *roots;
     size_t root_count;
     struct watcher *watcher;
+    struct git *git;
 };
 /* The folder named `id`, the only one when `id` is NULL; NULL: none, or not clear which. */
 struct root *workspace_root(struct workspace *w, const char *id);
