@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    HELD_MAX = 256,       /* more than this many at once are suspended */
+    HELD_MAX = 128,       /* when more than this many wait, they are suspended */
     HELD_MS = 20,         /* and so is one that takes this long */
     POOL_REPLY = 4096,    /* of that, what the head of an answer may need */
     POOL_BODY = 1024,     /* and the reading of a body */
@@ -105,6 +105,15 @@ static void set_held(struct request *r, bool is_held)
     r->is_held = is_held;
 }
 
+void web_resume(struct request *r)
+{
+    if (!r->is_suspended)
+        return;
+    r->is_suspended = false;
+    r->web->suspended--;
+    MHD_resume_connection(r->mhd);
+}
+
 static enum MHD_Result leave(struct request *r)
 {
     set_held(r, false);
@@ -123,7 +132,7 @@ static enum MHD_Result refuse(struct request *r, const struct gate_verdict *v)
 /* What of libmicrohttpd's memory for this connection its head has taken. */
 static size_t pool_used(const struct request *r)
 {
-    return r->seen.bytes + r->seen.count * WEB_POOL_PER_HEADER;
+    return r->head_bytes + r->line_count * WEB_POOL_PER_HEADER;
 }
 
 static enum MHD_Result got_head(struct request *r, const char *method, const char *version)
@@ -141,7 +150,7 @@ static enum MHD_Result got_head(struct request *r, const char *method, const cha
         v = (struct gate_verdict){.status = 400, .name = "invalid_request", .text = "malformed request head"};
         return refuse(r, &v);
     }
-    if (gate_check(&r->seen, &rules, &r->pass, &v))
+    if (gate_check(&w->seen, &rules, &r->pass, &v))
         return refuse(r, &v);
     if (pool_used(r) > WEB_POOL - POOL_BODY) {
         v = (struct gate_verdict){
@@ -149,7 +158,7 @@ static enum MHD_Result got_head(struct request *r, const char *method, const cha
         return refuse(r, &v);
     }
     if (r->pass.method == METHOD_OPTIONS && (r->pass.route->flags & GATE_CORS)) {
-        if (!gate_header(&r->seen, "Origin").p) {
+        if (!request_header(r, "Origin").p) {
             v = (struct gate_verdict){405, "method_not_allowed", "OPTIONS is for scripts of an origin", 0};
             v.allow = r->pass.route->methods;
             return refuse(r, &v);
@@ -198,7 +207,7 @@ static struct MHD_Response *response_of(struct request *r)
     request_finish_headers(r, false);
     while (request_next_header(r, &at, &name, &value))
         MHD_add_response_header(response, name, value);
-    if (r->seen.is_http10)
+    if (r->is_http10)
         MHD_add_response_header(response, "Connection", "close");
     return response;
 }
@@ -227,9 +236,10 @@ static enum MHD_Result hold(struct request *r)
         r->held_until_ms = loop_now_ms(w->loop) + HELD_MS;
         set_held(r, true);
     }
-    if (w->held > HELD_MAX || w->is_bulky || loop_now_ms(w->loop) >= r->held_until_ms) {
+    if (w->held + w->suspended > HELD_MAX || w->is_bulky || loop_now_ms(w->loop) >= r->held_until_ms) {
         set_held(r, false);
         r->is_suspended = true;
+        w->suspended++;
         MHD_suspend_connection(r->mhd);
     }
     return MHD_YES;
@@ -378,10 +388,7 @@ static void peer_hung_up(struct conn *c)
     if (!r || r->step != STEP_WAIT || r->is_answered)
         return; /* libmicrohttpd finds out by itself */
     request_tell_gone(r);
-    if (r->is_suspended) {
-        r->is_suspended = false;
-        MHD_resume_connection(r->mhd);
-    }
+    web_resume(r);
     web_wake(c->web);
 }
 
@@ -457,10 +464,7 @@ static void close_requests(struct web *w)
             request_finish(r);
         else if (!r->is_answered && r->step == STEP_WAIT)
             request_refused(r, &v);
-        if (r->is_suspended) {
-            r->is_suspended = false;
-            MHD_resume_connection(r->mhd);
-        }
+        web_resume(r);
     }
 }
 

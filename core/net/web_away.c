@@ -148,7 +148,7 @@ static void add_head(struct request *r, int64_t length)
     }
     if (length >= 0)
         buf_addf(out, "Content-Length: %lld\r\n", (long long)length);
-    else if (!r->seen.is_http10)
+    else if (!r->is_http10)
         buf_add_text(out, "Transfer-Encoding: chunked\r\n");
     buf_add_text(out, "Connection: close\r\n\r\n");
 }
@@ -181,7 +181,7 @@ void away_push(struct request *r, struct bytes piece)
 {
     struct conn *c = r->conn;
     make_room(c);
-    if (r->seen.is_http10) {
+    if (r->is_http10) {
         buf_add_bytes(&c->out, piece);
     } else {
         buf_addf(&c->out, "%zx\r\n", piece.n);
@@ -194,7 +194,7 @@ void away_push(struct request *r, struct bytes piece)
 void away_finish(struct request *r)
 {
     struct conn *c = r->conn;
-    if (!r->seen.is_http10)
+    if (!r->is_http10)
         buf_add_text(&c->out, "0\r\n\r\n");
     c->is_last = true;
     if (c->has_left)

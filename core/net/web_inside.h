@@ -67,9 +67,11 @@ struct request {
     bool is_held; /* libmicrohttpd asks for the answer at each of its runs */
     bool is_gone, was_told;
     int64_t held_until_ms;
-    const char *target_at; /* where libmicrohttpd has the request target */
-    struct buf head;       /* target, then a copy of the whole head */
-    struct gate_head seen; /* slices of `head` */
+    const char *target_at;     /* where libmicrohttpd has the request target */
+    struct buf head;           /* target, a copy of the whole head, then `lines` */
+    struct gate_header *lines; /* slices of `head` */
+    size_t line_count, head_bytes;
+    bool is_http10;
     struct gate_pass pass;
     struct buf body;
     int status;
@@ -102,9 +104,10 @@ struct web {
     struct link reading, writing; /* entered in this run of libmicrohttpd and not yet through */
     struct link ending, flushing;
     struct conn *arriving;
+    struct gate_head seen; /* the head that is at the gate */
     struct table addresses;
     struct web_counts counts;
-    size_t held, conn_count, spare_count;
+    size_t held, suspended, conn_count, spare_count;
     bool is_bulky; /* a message takes more than one run */
     struct link spares;
     bool is_running; /* libmicrohttpd is */
@@ -114,7 +117,8 @@ struct web {
 };
 
 /* web.c */
-void web_wake(struct web *w); /* runs libmicrohttpd at the end of the turn */
+void web_wake(struct web *w);       /* runs libmicrohttpd at the end of the turn */
+void web_resume(struct request *r); /* if it is suspended */
 
 /* web_conn.c */
 void web_set_limits(struct web *w, const struct web_limits *given);

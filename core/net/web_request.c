@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
-enum { SPARES = 256, KEEP = 16 * 1024 }; /* requests kept for reuse, and the memory each may keep */
+enum { SPARES = 1024, KEEP = 2048 }; /* requests kept for reuse, and the memory each may keep */
 
 struct request *request_new(struct web *w, struct conn *c)
 {
@@ -65,14 +65,7 @@ static void recycle(struct request *r)
     clear(&r->headers);
     clear(&r->copy);
     struct buf head = r->head, body = r->body, headers = r->headers, copy = r->copy;
-    size_t seen = offsetof(struct request, seen), after = offsetof(struct request, pass);
-    memset(r, 0, seen); /* the slices need no clearing: their count does */
-    r->seen.count = r->seen.bytes = 0;
-    memset((char *)r + after, 0, sizeof(*r) - after);
-    r->head = head;
-    r->body = body;
-    r->headers = headers;
-    r->copy = copy;
+    *r = (struct request){.head = head, .body = body, .headers = headers, .copy = copy};
     list_add(&w->spares, &r->link);
     w->spare_count++;
 }
@@ -125,7 +118,7 @@ void request_cut(struct request *r)
     if (is_awaited(r))
         request_tell_gone(r); /* on_gone may answer */
     else
-        end_later(r);
+        request_end(r);
 }
 
 void request_settle(struct request *r)
@@ -140,7 +133,7 @@ void request_settle(struct request *r)
 /* ---- what came ---- */
 
 struct layout {
-    struct request *r;
+    struct gate_head *head;
     const char *next; /* where the next header line must begin */
     bool is_broken;
 };
@@ -149,18 +142,40 @@ static enum MHD_Result add_header(void *ctx, enum MHD_ValueKind kind, const char
                                   const char *value, size_t value_n)
 {
     struct layout *l = ctx;
-    struct gate_head *h = &l->r->seen;
     (void)kind;
     if (name != l->next || !value)
         l->is_broken = true;
-    if (h->count < GATE_HEADERS)
-        h->headers[h->count] = (struct gate_header){
+    if (l->head->count < GATE_HEADERS)
+        l->head->headers[l->head->count] = (struct gate_header){
             {name,  name_n },
             {value, value_n}
         };
-    h->count++;
+    l->head->count++;
     l->next = value + value_n + 2;
     return MHD_YES;
+}
+
+/* The head is copied, because the handler may need it longer than libmicrohttpd keeps it. */
+static void copy_head(struct request *r, const char *method, size_t method_n, size_t n)
+{
+    struct gate_head *h = &r->web->seen;
+    size_t target_n = r->head.n, count = h->count < GATE_HEADERS ? h->count : GATE_HEADERS;
+    size_t at = (target_n + n + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+    buf_reserve(&r->head, at + count * sizeof(struct gate_header));
+    buf_add(&r->head, method, n);
+    const char *copy = r->head.p + target_n;
+    h->target = (struct bytes){r->head.p, target_n};
+    h->method = (struct bytes){copy, method_n};
+    h->bytes = r->head_bytes = n;
+    for (size_t i = 0; i < count; i++) {
+        struct gate_header *line = &h->headers[i];
+        line->name.p = copy + (line->name.p - method);
+        line->value.p = copy + (line->value.p - method);
+        line->value = bytes_trim(line->value);
+    }
+    r->lines = (struct gate_header *)(void *)(r->head.p + at);
+    r->line_count = count;
+    memcpy(r->lines, h->headers, count * sizeof(struct gate_header));
 }
 
 /*
@@ -168,31 +183,20 @@ static enum MHD_Result add_header(void *ctx, enum MHD_ValueKind kind, const char
  * value ends it unseen, a lone LF ends a line, a folded line is joined. All of these leave gaps. So the
  * pieces must lie in its buffer exactly as a well-formed head would: method, SP, target, SP, version, CRLF,
  * lines that end with CRLF, CRLF. (A version of libmicrohttpd that moves pieces about would make us refuse
- * everything: seen at once.) The head is then copied, because the handler may need it longer than
- * libmicrohttpd keeps it.
+ * everything: seen at once.)
  */
 int request_take_head(struct request *r, const char *method, const char *version)
 {
-    size_t target_n = r->head.n, method_n = strlen(method);
+    size_t method_n = strlen(method);
     size_t n = MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
-    struct layout l = {.r = r, .next = version + strlen(version) + 2};
-    r->seen.count = 0;
+    struct layout l = {.head = &r->web->seen, .next = version + strlen(version) + 2};
+    l.head->count = 0;
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, add_header, &l);
     if (l.is_broken || l.next + 2 != method + n || method + method_n + 1 != r->target_at ||
-        r->target_at + target_n + 1 != version)
+        r->target_at + r->head.n + 1 != version)
         return 1;
-    buf_add(&r->head, method, n);
-    const char *copy = r->head.p + target_n;
-    r->seen.target = (struct bytes){r->head.p, target_n};
-    r->seen.method = (struct bytes){copy, method_n};
-    r->seen.bytes = n;
-    r->seen.is_http10 = strcmp(version, "HTTP/1.0") == 0;
-    for (size_t i = 0; i < r->seen.count && i < GATE_HEADERS; i++) {
-        struct gate_header *h = &r->seen.headers[i];
-        h->name.p = copy + (h->name.p - method);
-        h->value.p = copy + (h->value.p - method);
-        h->value = bytes_trim(h->value);
-    }
+    copy_head(r, method, method_n, n);
+    l.head->is_http10 = r->is_http10 = strcmp(version, "HTTP/1.0") == 0;
     return 0;
 }
 
@@ -213,7 +217,11 @@ struct bytes request_query(const struct request *r)
 
 struct bytes request_header(const struct request *r, const char *name)
 {
-    return gate_header(&r->seen, name);
+    size_t n = strlen(name);
+    for (size_t i = 0; i < r->line_count; i++)
+        if (r->lines[i].name.n == n && strncasecmp(r->lines[i].name.p, name, n) == 0)
+            return r->lines[i].value;
+    return BYTES_NONE;
 }
 
 const struct web_listener *request_listener(const struct request *r)
@@ -235,8 +243,8 @@ void request_each_header(const struct request *r, const char *prefix,
                          void (*fn)(struct bytes name, struct bytes value, void *ctx), void *ctx)
 {
     size_t n = strlen(prefix);
-    for (size_t i = 0; i < r->seen.count; i++) {
-        const struct gate_header *h = &r->seen.headers[i];
+    for (size_t i = 0; i < r->line_count; i++) {
+        const struct gate_header *h = &r->lines[i];
         if (h->name.n >= n && strncasecmp(h->name.p, prefix, n) == 0)
             fn(h->name, h->value, ctx);
     }
@@ -244,12 +252,12 @@ void request_each_header(const struct request *r, const char *prefix,
 
 bool request_accepts(const struct request *r, const char *type)
 {
-    return gate_accepts(gate_header(&r->seen, "Accept"), type);
+    return gate_accepts(request_header(r, "Accept"), type);
 }
 
 bool request_is_http10(const struct request *r)
 {
-    return r->seen.is_http10;
+    return r->is_http10;
 }
 
 void request_set_ctx(struct request *r, void *ctx)
@@ -320,7 +328,7 @@ bool request_next_header(const struct request *r, size_t *at, const char **name,
 /* The gate has let the origin pass; its scripts may read the answer, and these headers of it. */
 static void add_origin(struct request *r)
 {
-    struct bytes origin = gate_header(&r->seen, "Origin");
+    struct bytes origin = request_header(r, "Origin");
     char text[256];
     if (!r->pass.route || !(r->pass.route->flags & GATE_CORS))
         return;
@@ -352,10 +360,7 @@ static void answered(struct request *r)
         end_later(r);
         return;
     }
-    if (r->is_suspended) {
-        r->is_suspended = false;
-        MHD_resume_connection(r->mhd);
-    }
+    web_resume(r);
     web_wake(r->web);
 }
 
@@ -432,7 +437,7 @@ void request_preflight(struct request *r)
 {
     static const char usual[] = "Content-Type, Accept, Authorization, Last-Event-ID, MCP-Protocol-Version, "
                                 "Mcp-Session-Id, Mcp-Method, Mcp-Name, traceparent, tracestate, baggage";
-    struct bytes asked = gate_header(&r->seen, "Access-Control-Request-Headers");
+    struct bytes asked = request_header(r, "Access-Control-Request-Headers");
     struct buf names = {0}, methods = {0};
     buf_add_text(&names, usual);
     while (asked.n) { /* Mcp-Param-* are as many as there are parameters: those that are asked for */
@@ -464,10 +469,7 @@ void request_stream(struct request *r, int status, const char *type)
     if (!r->conn || r->is_gone)
         return;
     away_begin_stream(r);
-    if (r->is_suspended) {
-        r->is_suspended = false;
-        MHD_resume_connection(r->mhd);
-    }
+    web_resume(r);
     web_wake(r->web);
 }
 
