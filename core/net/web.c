@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    HELD_MAX = 128,       /* when more than this many wait, they are suspended */
+    HELD_MAX = 1024,      /* when more than this many wait, they are suspended */
     HELD_MS = 20,         /* and so is one that takes this long */
     POOL_REPLY = 4096,    /* of that, what the head of an answer may need */
     POOL_BODY = 1024,     /* and the reading of a body */

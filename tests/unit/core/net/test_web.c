@@ -66,7 +66,7 @@ static void a_held_request_waits_for_its_answer(void **state)
     bed_end(&b);
 }
 
-/* Longer than requests are held before they are suspended, and more of them. */
+/* Longer than requests are held before they are suspended. */
 static void suspended_requests_are_answered_too(void **state)
 {
     enum { MANY = 300 };
