@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BED_HELD = 512, BED_BIG = 8 << 20 };
+enum { BED_HELD = 2048, BED_BIG = 8 << 20 };
 
 struct bed {
     struct loop *loop;

@@ -260,6 +260,26 @@ static void a_peer_that_hangs_up_is_told(void **state)
     }
 }
 
+/* Requests outlive their connections, so that many can wait without as many descriptors. */
+static void more_requests_may_end_at_once_than_are_kept_for_reuse(void **state)
+{
+    enum { MANY = 1100 };
+    struct bed b;
+    (void)state;
+    bed_begin(&b, NULL, NULL);
+    for (size_t i = 0; i < MANY; i++) {
+        int fd = bed_dial(&b);
+        bed_say(&b, fd, BYTES(HOLD));
+        bed_wait_held(&b, i + 1);
+        close(fd);
+    }
+    bed_wait_gone(&b, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        request_answer_take(b.held[i], 200, NULL, mem_text("nobody hears"), 12);
+    bed_wait_ends(&b, MANY);
+    bed_end(&b);
+}
+
 static void a_handler_may_answer_when_told_gone(void **state)
 {
     struct bed b;
@@ -462,6 +482,7 @@ KIT_MAIN(cmocka_unit_test(what_came_is_told_and_answered), cmocka_unit_test(http
          cmocka_unit_test(an_answer_before_the_body_reaches_its_client),
          cmocka_unit_test(a_large_body_and_a_large_answer_pass),
          cmocka_unit_test(a_peer_that_hangs_up_is_told),
+         cmocka_unit_test(more_requests_may_end_at_once_than_are_kept_for_reuse),
          cmocka_unit_test(a_handler_may_answer_when_told_gone),
          cmocka_unit_test(a_request_sent_with_its_fin_is_a_cancel_when_it_must_wait),
          cmocka_unit_test(a_last_request_sent_with_its_fin_is_a_cancel_too),
