@@ -481,8 +481,8 @@ void exchange_abandon(struct exchange *x, enum fault fault, const char *text)
 
 void exchanges_end(struct face *face)
 {
-    while (!list_is_empty(&face->live))
-        exchange_abandon(list_entry(face->live.next, struct exchange, link), FAULT_DRAINING, "the hub stops");
+    list_each (live, &face->live)
+        exchange_abandon(list_entry(live, struct exchange, link), FAULT_DRAINING, "the hub stops");
     list_each (l, &face->spare) {
         list_drop(l);
         free(list_entry(l, struct exchange, link));

@@ -146,23 +146,21 @@ static void serve_message(struct exchange *x, const struct envelope *e)
     struct bytes claim = decoded(x->face, member);
     struct bytes header = request_header(x->request, "MCP-Protocol-Version");
     bool has_modern_header = header.p && is_modern_version(header);
-    bool is_request = e->kind == ENVELOPE_REQUEST;
+    bool begins = bytes_say(e->method, "initialize");
 
-    if (claim.p && is_modern_version(claim)) {
-        is_request ? modern_serve(x, e) : exchange_accept(x);
-    } else if (bytes_say(e->method, "initialize")) {
-        if (has_modern_header)
-            refuse_text(x, 400, FAULT_HEADER_MISMATCH, quotable_id(e),
-                        "header 'MCP-Protocol-Version' names a version without 'initialize'");
+    if ((claim.p && is_modern_version(claim)) || (!member && has_modern_header && !begins)) {
+        if (e->kind == ENVELOPE_REQUEST)
+            modern_serve(x, e);
         else
-            legacy_serve(x, e);
-    } else if (claim.p) {
+            exchange_accept(x); /* this version defines no notifications of clients over HTTP */
+    } else if (begins && has_modern_header) {
+        refuse_text(x, 400, FAULT_HEADER_MISMATCH, quotable_id(e),
+                    "header 'MCP-Protocol-Version' names a version without 'initialize'");
+    } else if (claim.p && !begins) {
         modern_refuse_version(x, e, claim);
-    } else if (member) {
+    } else if (member && !begins) {
         refuse_text(x, 400, FAULT_INVALID_PARAMS, quotable_id(e),
                     "'io.modelcontextprotocol/protocolVersion' is no string");
-    } else if (has_modern_header) {
-        is_request ? modern_serve(x, e) : exchange_accept(x); /* notifications: none are defined over HTTP */
     } else {
         legacy_serve(x, e);
     }

@@ -69,19 +69,18 @@ static bool end_idlest(struct sessions *all, const char *principal)
     return false;
 }
 
+/* One that must go for its own principal's sake makes room for all, so one is enough. */
 static bool has_room(struct sessions *all, const char *principal, bool *is_total)
 {
     size_t theirs = 0;
 
-    *is_total = true;
-    if (all->count >= SESSIONS_MOST && !end_idlest(all, NULL))
-        return false;
-    *is_total = false;
-    if (!is_one_person(principal))
-        return true;
-    list_each (l, &all->list)
-        theirs += strcmp(list_entry(l, struct session, link)->principal, principal) == 0;
-    return theirs < SESSIONS_PER_PRINCIPAL || end_idlest(all, principal);
+    if (is_one_person(principal))
+        list_each (l, &all->list)
+            theirs += strcmp(list_entry(l, struct session, link)->principal, principal) == 0;
+    *is_total = theirs < SESSIONS_PER_PRINCIPAL;
+    if (!*is_total)
+        return end_idlest(all, principal);
+    return all->count < SESSIONS_MOST || end_idlest(all, NULL);
 }
 
 static void idle_fired(void *ctx)
@@ -165,11 +164,8 @@ void session_end(struct session *s)
         follow_stop(list_entry(s->follows.next, struct follow, owner_link));
     while (!list_is_empty(&s->tapes))
         tape_free(list_entry(s->tapes.next, struct tape, link));
-    while (!list_is_empty(&s->questions)) {
-        struct asked *a = list_entry(s->questions.next, struct asked, link);
-        list_drop(&a->link);
-        free(a);
-    }
+    list_each (l, &s->questions)
+        free(list_entry(l, struct asked, link));
     buf_end(&s->capabilities);
     buf_end(&s->client_info);
     free(s->principal);

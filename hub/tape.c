@@ -27,16 +27,6 @@ struct tape *tape_new(struct loop *loop, uint64_t number, struct link *list)
     return t;
 }
 
-static void drop_oldest(struct tape *t)
-{
-    struct event *e = list_entry(t->events.next, struct event, link);
-
-    list_drop(&e->link);
-    t->bytes -= e->n;
-    t->first++;
-    free(e);
-}
-
 /* The reader is no longer ours; its stream ends when what is queued has left. */
 static void part(struct tape *t)
 {
@@ -54,8 +44,8 @@ void tape_free(struct tape *t)
     if (!t)
         return;
     part(t);
-    while (!list_is_empty(&t->events))
-        drop_oldest(t);
+    list_each (l, &t->events)
+        free(list_entry(l, struct event, link));
     list_drop(&t->link);
     if (t->holder)
         *t->holder = NULL;
@@ -123,8 +113,15 @@ static void keep(struct tape *t, struct event *e)
     list_add(&t->events, &e->link);
     t->bytes += e->n;
     t->next++;
-    while (!list_is_empty(&t->events) && (t->next - t->first > TAPE_EVENTS || t->bytes > TAPE_BYTES))
-        drop_oldest(t);
+    list_each (l, &t->events) { /* oldest first */
+        struct event *oldest = list_entry(l, struct event, link);
+        if (t->next - t->first <= TAPE_EVENTS && t->bytes <= TAPE_BYTES)
+            break;
+        list_drop(l);
+        t->bytes -= oldest->n;
+        t->first++;
+        free(oldest);
+    }
 }
 
 static struct event *event_of(struct buf *text)

@@ -45,7 +45,7 @@ async function cutting_proxy(t, hub) {
         near.pipe(far);
         far.on('data', (piece) => {
             near.write(piece);
-            if (seen.cuts === 0 && seen.armed && piece.includes('retry: 3000')) {
+            if (seen.cuts === 0 && seen.armed && piece.includes('retry:')) {
                 seen.cuts++;
                 near.end(() => near.destroy());
             }

@@ -366,7 +366,7 @@ static void bed_split(const struct buf *in, struct reply *r)
         return;
     buf_add(&r->head, in->p, (size_t)(end - in->p) + 2);
     buf_add(&r->body, end + 4, in->n - (size_t)(end + 4 - in->p));
-    r->status = atoi(in->p + 9);
+    r->status = (int)strtol(in->p + 9, NULL, 10);
     if (strcasestr(r->head.p, "chunked"))
         undo_chunks(&r->body);
 }
@@ -379,7 +379,7 @@ static bool bed_is_whole(const struct buf *in)
     char *length = strcasestr(in->p, "content-length:");
     if (!length || length > end)
         return strcasestr(in->p, "chunked") == NULL;
-    return in->n - (size_t)(end + 4 - in->p) >= (size_t)atol(length + 15);
+    return in->n - (size_t)(end + 4 - in->p) >= strtoul(length + 15, NULL, 10);
 }
 
 /* Until an answer of known length is whole. */
@@ -505,4 +505,14 @@ static __attribute__((unused)) void bed_notify(size_t i, const char *message)
 static __attribute__((unused)) void bed_wait_calls(size_t n)
 {
     kit_loop_until(bed.hub.loop, 3000, bed.call_count >= n);
+}
+
+static __attribute__((unused)) void bed_wait_cancelled(size_t i)
+{
+    kit_loop_until(bed.hub.loop, 3000, bed.calls[i].is_cancelled);
+}
+
+static __attribute__((unused)) void bed_wait_listens(size_t n)
+{
+    kit_loop_until(bed.hub.loop, 3000, face_counts(bed.hub.face).listens == n);
 }

@@ -226,7 +226,7 @@ static void leaving_cancels_the_call(void **state)
             bed_until(fd, &in, &r, "{\"progress\":1}");
         }
         bed_hang_up(fd);
-        kit_loop_until(bed.hub.loop, 1000, bed.calls[i].is_cancelled);
+        bed_wait_cancelled(i);
     }
     buf_end(&in);
     reply_end(&r);

@@ -98,7 +98,7 @@ static void one_person_has_64_listen_streams(void **state)
     for (size_t i = 0; i < LISTENS_PER_PRINCIPAL; i++) {
         bed_send(bed_connect(), "POST", "/mcp", MODERN_HEADERS("subscriptions/listen"),
                  LISTEN("{\"toolsListChanged\":true}"));
-        kit_loop_until(bed.hub.loop, 1000, face_counts(bed.hub.face).listens == i + 1);
+        bed_wait_listens(i + 1);
     }
     bed_ask(&r, "POST", "/mcp", MODERN_HEADERS("subscriptions/listen"),
             LISTEN("{\"toolsListChanged\":true}"));
@@ -108,7 +108,7 @@ static void one_person_has_64_listen_streams(void **state)
     bed.uid = 123456;
     bed_send(bed_connect(), "POST", "/mcp", MODERN_HEADERS("subscriptions/listen"),
              LISTEN("{\"toolsListChanged\":true}"));
-    kit_loop_until(bed.hub.loop, 1000, face_counts(bed.hub.face).listens == LISTENS_PER_PRINCIPAL + 1);
+    bed_wait_listens(LISTENS_PER_PRINCIPAL + 1);
     reply_end(&r);
 }
 
