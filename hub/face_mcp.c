@@ -334,6 +334,7 @@ struct face_counts face_counts(const struct face *f)
                                  .listens = listens_count(f->listens)};
 
     counts.streams = counts.listens;
+    counts.dropped = f->dropped;
     list_each (l, sessions_list(f->sessions))
         counts.streams += session_streams(list_entry(l, struct session, link));
     return counts;

@@ -33,6 +33,7 @@ void face_list_changed(struct face *f, int item_kind, const char *server);
 void face_resource_updated(struct face *f, const char *server, struct bytes uri);
 struct face_counts {
     size_t sessions, listens, streams;
+    size_t dropped; /* notifications for clients that take no stream, so far */
 };
 struct face_counts face_counts(const struct face *f);
 void face_drain(struct face *f); /* ends streams politely: listen gets cancelled, then its result */

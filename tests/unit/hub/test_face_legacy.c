@@ -284,6 +284,7 @@ static void clients_that_take_no_stream_are_not_asked_and_get_json(void **state)
     bed_wait_calls(1);
     assert_false(bed.calls[0].can_ask);
     bed_notify(0, "{\"n\":1}");
+    assert_int_equal(face_counts(bed.hub.face).dropped, 1);
     bed_turn_ms(bed.config.sse_after_ms + 20);
     bed_done(0, "{}");
     bed_until_whole(fd, &in, &r);

@@ -404,7 +404,29 @@ static void a_slow_listener_gets_one_frame_for_many_changes(void **state)
     reply_end(&r);
 }
 
-KIT_MAIN(BED_TEST(discover_needs_no_session), BED_TEST(the_ladder_answers_its_first_failure),
+static void quiet_streams_are_kept_alive(void **state)
+{
+    struct buf call = {0}, ear = {0};
+    (void)state;
+    bed.config.sse_after_ms = 5;
+    int fd = bed_connect();
+    bed_send(fd, "POST", "/mcp", MODERN_HEADERS("tools/call") "Mcp-Name: t\r\n", CALL("t", ""));
+    bed_wait_calls(1);
+    kit_loop_until(bed.hub.loop, 1000, web_counts(bed.hub.web).streams == 1);
+    int listening = listen_with("/mcp", LISTEN("7", "{\"toolsListChanged\":true}"), &ear);
+    for (int i = 0; i < 2; i++) {
+        kit_clock_move_ms(15000);
+        bed_turn_ms(3);
+    }
+    bed_until(fd, &call, &r, ":\n\n:\n\n");
+    bed_until(listening, &ear, &r, ":\n\n:\n\n");
+    buf_end(&call);
+    buf_end(&ear);
+    reply_end(&r);
+}
+
+KIT_MAIN(BED_TEST(quiet_streams_are_kept_alive), BED_TEST(discover_needs_no_session),
+         BED_TEST(the_ladder_answers_its_first_failure),
          BED_TEST(notifications_are_dropped_and_get_is_for_sessions),
          BED_TEST(the_name_header_repeats_the_body), BED_TEST(declared_parameters_are_repeated_too),
          BED_TEST(log_level_is_of_the_request_alone), BED_TEST(a_missing_capability_is_told_with_400),
