@@ -254,12 +254,12 @@ static void a_question_goes_out_on_the_stream_and_its_answer_comes_back(void **s
     assert_non_null(strstr(
         r.body.p, "{\"jsonrpc\":\"2.0\",\"id\":\"tl-q-1\",\"method\":\"elicitation/create\",\"params\":"
                   "{\"message\":\"?\"}}"));
+    bed.calls[0].ops->on_question_gone(bed.calls[0].ctx, 4);
+    bed_until(fd, &in, &r, "notifications/cancelled\",\"params\":{\"requestId\":\"tl-q-2\"}}");
     post(headers, "{\"jsonrpc\":\"2.0\",\"id\":\"tl-q-1\",\"result\":{\"action\":\"accept\"}}");
     assert_int_equal(r.status, 202);
     assert_int_equal(bed.calls[0].answered, 3);
     assert_string_equal(bed.calls[0].answer, "{\"action\":\"accept\"}");
-    bed.calls[0].ops->on_question_gone(bed.calls[0].ctx, 4);
-    bed_until(fd, &in, &r, "notifications/cancelled\",\"params\":{\"requestId\":\"tl-q-2\"}}");
     post(headers, "{\"jsonrpc\":\"2.0\",\"id\":\"tl-q-2\",\"error\":{\"code\":1,\"message\":\"late\"}}");
     assert_int_equal(r.status, 202);
     assert_int_equal(bed.calls[0].answered, 3);
