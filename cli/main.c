@@ -30,7 +30,8 @@ static int run_hub(int argc, char **argv)
 static int run_server(int argc, char **argv)
 {
     struct why why;
-    if (role_begin("server", 1, &why) < 0 || server_prepare(&why) < 0 || builtin_confine_role(ROLE_FD, &why) < 0)
+    if (role_begin("server", 1, &why) < 0 || server_prepare(&why) < 0 ||
+        builtin_confine_role(ROLE_FD, &why) < 0)
         return refuse(&why);
     return server_main(argc, argv);
 }

@@ -350,13 +350,18 @@ static void on_end(struct http_call *call, const struct why *why, void *ctx)
 
 static const struct http_ops ops = {on_head, on_piece, on_end};
 
+static size_t at_once_most(const struct front *f)
+{
+    return f->era == ERA_LEGACY ? AT_ONCE_LEGACY : AT_ONCE_MODERN;
+}
+
 /* Over the limit of one connection each the rest waits; what wants no answer (a cancel) never does. */
 static void start(struct post *p)
 {
     struct front *f = p->front;
     struct buf headers = {0};
     leave_going(p);
-    if (f->going_count >= AT_ONCE_MOST && p->open.n && p->kind == POST_MESSAGE) {
+    if (f->going_count >= at_once_most(f) && p->open.n && p->kind == POST_MESSAGE) {
         list_add(&f->waiting, &p->link);
         return;
     }
@@ -379,6 +384,7 @@ static void start(struct post *p)
                              .path = f->path.p,
                              .headers = headers.p,
                              .body = buf_bytes(&p->body),
+                             .is_once = !p->is_repeatable,
                              .ops = &ops,
                              .ctx = p};
     p->call = http_send(f->http, &spec);
@@ -412,6 +418,6 @@ void post_hold(struct post *p)
 void posts_next(void *ctx)
 {
     struct front *f = ctx;
-    while (!list_is_empty(&f->waiting) && f->going_count < AT_ONCE_MOST)
+    while (!list_is_empty(&f->waiting) && f->going_count < at_once_most(f))
         start(list_entry(f->waiting.next, struct post, link));
 }

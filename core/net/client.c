@@ -498,7 +498,7 @@ struct http_call *http_send(struct http *h, const struct http_spec *spec)
     if (spec->timeout_ms)
         timer_start(&c->timer, spec->timeout_ms);
     list_add(&h->calls, &c->link);
-    if (list_is_empty(&h->idle)) {
+    if (spec->is_once || list_is_empty(&h->idle)) {
         connect_call(c);
         return c;
     }

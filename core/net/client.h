@@ -22,6 +22,7 @@ struct http_spec {
     const char *headers; /* "Name: value\r\n…" besides Host, Content-Length, Connection; may be NULL */
     struct bytes body;   /* copied */
     int64_t timeout_ms;  /* until the head; 0: none */
+    bool is_once;        /* must not be done twice: never sent again, so never on a connection that waited */
     const struct http_ops *ops;
     void *ctx;
 };
