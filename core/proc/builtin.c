@@ -32,8 +32,10 @@ static bool collect(const json_t *settings, struct folders *f)
     bool is_whole = add(f, json_str(settings, "path"));
     size_t i;
     const json_t *folder;
-    json_array_foreach (json_object_get(settings, "folders"), i, folder)
-        is_whole = is_whole && add(f, json_str(folder, "path"));
+    json_array_foreach (json_object_get(settings, "folders"), i, folder) {
+        const char *path = json_string_value(folder); /* or {"id", "path"} */
+        is_whole = is_whole && add(f, path ? path : json_str(folder, "path"));
+    }
     return is_whole && f->n > 0;
 }
 

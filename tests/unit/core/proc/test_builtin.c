@@ -61,6 +61,15 @@ static void several_folders_are_listed(void **state)
     assert_int_equal(reading(text, other), EACCES);
 }
 
+static void a_folder_of_the_list_may_be_a_bare_path(void **state)
+{
+    (void)state;
+    char text[512];
+    snprintf(text, sizeof text, "{\"folders\":[\"%s\"]}", kit_path("mine"));
+    assert_int_equal(reading(text, mine), 0);
+    assert_int_equal(reading(text, other), EACCES);
+}
+
 static void a_repository_of_its_own_changes_nothing(void **state)
 {
     (void)state;
@@ -118,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_folder_is_all_that_can_be_read),
         cmocka_unit_test(several_folders_are_listed),
+        cmocka_unit_test(a_folder_of_the_list_may_be_a_bare_path),
         cmocka_unit_test(a_repository_of_its_own_changes_nothing),
         cmocka_unit_test(what_lies_elsewhere_leaves_reading_free),
         cmocka_unit_test(without_a_folder_only_writing_is_refused),
