@@ -42,25 +42,35 @@ static void add_endpoints(struct buf *out, const struct listeners *l)
         buf_addf(out, "            (%s)\n", l->moved);
 }
 
-static void add_snippet(struct buf *out, const struct listeners *l)
+/* The program as a client finds it, which starts in a folder of its own. */
+static void add_command(struct buf *out, const char *program)
+{
+    _cleanup_free_ char *path = strchr(program, '/') ? realpath(program, NULL) : NULL;
+    buf_add_json_text(out, path ? path : program);
+}
+
+static void add_snippet(struct buf *out, const struct listeners *l, const char *program)
 {
     const char *address = first(l, true);
     const char *name = "  { \"mcpServers\": { \"trunkline\": { ";
     buf_add_text(out, "\nFor .mcp.json (or any MCP client):\n\n");
-    if (address)
+    if (address) {
         buf_addf(out, "%s\"type\": \"http\", \"url\": \"http://%s/mcp\" } } }\n", name, address);
-    else /* no client speaks HTTP over a Unix socket, but all start programs */
-        buf_addf(out, "%s\"command\": \"trunkline\", \"args\": [\"--hub\", \"%s\", \"stdio\"] } } }\n", name,
-                 first(l, false));
+        return;
+    }
+    /* No client speaks HTTP over a Unix socket, but all start programs. */
+    buf_addf(out, "%s\"command\": ", name);
+    add_command(out, program);
+    buf_addf(out, ", \"args\": [\"--hub\", \"%s\", \"stdio\"] } } }\n", first(l, false));
 }
 
-static void add_hint(struct buf *out, const struct listeners *l)
+static void add_hint(struct buf *out, const struct listeners *l, const char *program)
 {
     const char *address = first(l, false);
-    buf_add_text(out, "\nTry: trunkline ");
+    buf_addf(out, "\nIn another terminal: %s ", program);
     if (!is_found_alone(l))
         buf_addf(out, "--hub %s%s ", address ? "" : "http://", address ? address : first(l, true));
-    buf_add_text(out, "tool list. Ctrl-C ends it.\n\n");
+    buf_add_text(out, "tool list\nCtrl-C ends the hub and its servers.\n\n");
 }
 
 static const char *kind(const struct config_server *s)
@@ -84,12 +94,13 @@ static void add_servers(struct buf *out, const struct config *c)
         buf_add_text(out, "  servers   none configured\n");
 }
 
-void banner_add(struct buf *out, const struct config *c, const struct listeners *l, const char *state)
+void banner_add(struct buf *out, const struct config *c, const struct listeners *l, const char *state,
+                const char *program)
 {
     buf_addf(out, "\nTrunkline %s is ready.\n\n", TRUNKLINE_VERSION);
     add_endpoints(out, l);
     buf_addf(out, "  %-9s %s\n", "state", state);
     add_servers(out, c);
-    add_snippet(out, l);
-    add_hint(out, l);
+    add_snippet(out, l, program);
+    add_hint(out, l, program);
 }

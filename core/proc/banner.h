@@ -3,4 +3,6 @@
 #include "core/base/config.h"
 #include "core/proc/listeners.h"
 
-void banner_add(struct buf *out, const struct config *c, const struct listeners *l, const char *state);
+/* `program`: as it was called, for what the person may type next. */
+void banner_add(struct buf *out, const struct config *c, const struct listeners *l, const char *state,
+                const char *program);

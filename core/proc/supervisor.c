@@ -75,7 +75,7 @@ static void print_banner(struct supervisor *s)
     if (s->options->quiet)
         return;
     struct buf text = {0};
-    banner_add(&text, s->config, &s->listeners, s->folder.state);
+    banner_add(&text, s->config, &s->listeners, s->folder.state, program_invocation_name);
     fwrite(text.p, 1, text.n, stdout);
     fflush(stdout);
     buf_end(&text);
@@ -459,6 +459,8 @@ static char *absolute(const char *path)
 {
     if (path[0] == '/')
         return mem_text(path);
+    while (path[0] == '.' && path[1] == '/') /* "./var" reads better without, and people read it */
+        path += 2 + strspn(path + 2, "/");
     _cleanup_free_ char *here = getcwd(NULL, 0);
     return text_format("%s/%s", here ? here : "", path);
 }

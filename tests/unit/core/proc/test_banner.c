@@ -1,3 +1,4 @@
+#include "core/base/mem.h"
 #include "core/proc/banner.h"
 #include "tests/kit/kit.h"
 
@@ -24,7 +25,7 @@ static void it_tells_where_to_connect_and_what_there_is(void **state)
     struct listeners l = listening("127.0.0.1:8081", "unix:/s/run/api.sock");
     snprintf(l.moved, sizeof l.moved, "port 8080 is taken, so it is 8081");
     struct buf text = {0};
-    banner_add(&text, &c, &l, "/s");
+    banner_add(&text, &c, &l, "/s", "build/dev/trunkline");
     kit_bytes_eq(buf_bytes(&text),
                  "\nTrunkline " TRUNKLINE_VERSION " is ready.\n\n"
                  "  listening http://127.0.0.1:8081/mcp\n"
@@ -37,7 +38,8 @@ static void it_tells_where_to_connect_and_what_there_is(void **state)
                  "\nFor .mcp.json (or any MCP client):\n\n"
                  "  { \"mcpServers\": { \"trunkline\": { \"type\": \"http\", \"url\": "
                  "\"http://127.0.0.1:8081/mcp\" } } }\n"
-                 "\nTry: trunkline --hub unix:/s/run/api.sock tool list. Ctrl-C ends it.\n\n");
+                 "\nIn another terminal: build/dev/trunkline --hub unix:/s/run/api.sock tool list\n"
+                 "Ctrl-C ends the hub and its servers.\n\n");
     buf_end(&text);
 }
 
@@ -47,10 +49,23 @@ static void without_http_the_snippet_starts_the_stdio_front(void **state)
     const struct config c = {0};
     struct listeners l = listening("unix:/s/run/api.sock", NULL);
     struct buf text = {0};
-    banner_add(&text, &c, &l, "/s");
-    assert_non_null(strstr(text.p, "\"args\": [\"--hub\", \"unix:/s/run/api.sock\", \"stdio\"]"));
+    banner_add(&text, &c, &l, "/s", "trunkline");
+    assert_non_null(strstr(text.p, "\"command\": \"trunkline\", "
+                                   "\"args\": [\"--hub\", \"unix:/s/run/api.sock\", \"stdio\"]"));
     assert_non_null(strstr(text.p, "servers   none configured"));
     assert_null(strstr(text.p, "http"));
+    buf_end(&text);
+}
+
+static void a_program_that_is_not_in_the_path_is_named_in_full(void **state)
+{
+    (void)state;
+    const struct config c = {0};
+    struct listeners l = listening("unix:/s/run/api.sock", NULL);
+    struct buf text = {0};
+    banner_add(&text, &c, &l, "/s", "/proc/self/../self/exe");
+    _cleanup_free_ char *whole = realpath("/proc/self/exe", NULL);
+    assert_non_null(strstr(text.p, whole));
     buf_end(&text);
 }
 
@@ -58,7 +73,7 @@ static void hint(struct listeners l, const char *words)
 {
     const struct config c = {0};
     struct buf text = {0};
-    banner_add(&text, &c, &l, "/s");
+    banner_add(&text, &c, &l, "/s", "trunkline");
     assert_non_null(strstr(text.p, words));
     buf_end(&text);
 }
@@ -66,14 +81,15 @@ static void hint(struct listeners l, const char *words)
 static void the_hint_names_the_hub_when_it_is_not_in_a_usual_place(void **state)
 {
     (void)state;
-    hint(listening("127.0.0.1:8080", "unix:/s/run/api.sock"), "Try: trunkline tool list.");
-    hint(listening("127.0.0.1:8081", "unix:/run/trunkline/api.sock"), "Try: trunkline tool list.");
-    hint(listening("127.0.0.1:8081", NULL), "Try: trunkline --hub http://127.0.0.1:8081 tool list.");
+    hint(listening("127.0.0.1:8080", "unix:/s/run/api.sock"), "terminal: trunkline tool list\n");
+    hint(listening("127.0.0.1:8081", "unix:/run/trunkline/api.sock"), "terminal: trunkline tool list\n");
+    hint(listening("127.0.0.1:8081", NULL), "terminal: trunkline --hub http://127.0.0.1:8081 tool list\n");
     setenv("XDG_RUNTIME_DIR", "/r", 1);
-    hint(listening("unix:/r/trunkline/api.sock", NULL), "Try: trunkline tool list.");
+    hint(listening("unix:/r/trunkline/api.sock", NULL), "terminal: trunkline tool list\n");
     unsetenv("XDG_RUNTIME_DIR");
 }
 
 KIT_MAIN(cmocka_unit_test(the_hint_names_the_hub_when_it_is_not_in_a_usual_place),
          cmocka_unit_test(it_tells_where_to_connect_and_what_there_is),
+         cmocka_unit_test(a_program_that_is_not_in_the_path_is_named_in_full),
          cmocka_unit_test(without_http_the_snippet_starts_the_stdio_front))
