@@ -150,7 +150,7 @@ static const char *batch_fault(struct face *f, const struct envelope *batch, siz
     for (size_t i = 0; i < batch->elements.n; i++) {
         envelope_begin(e);
         if (envelope_scan(e, batch->elements.p[i].value, true, NULL) != 0 || e->kind == ENVELOPE_ODD ||
-            e->kind == ENVELOPE_BATCH)
+            e->kind == ENVELOPE_BATCH || !e->has_jsonrpc)
             return "an element of the batch is no JSON-RPC message";
         if (members_find(&e->meta, "io.modelcontextprotocol/protocolVersion"))
             return "requests of this protocol version do not come in batches";

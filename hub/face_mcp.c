@@ -170,6 +170,10 @@ static void serve_scanned(struct exchange *x, const struct envelope *e)
 {
     struct bytes header = request_header(x->request, "MCP-Protocol-Version");
 
+    if (e->kind != ENVELOPE_BATCH && e->kind != ENVELOPE_ODD && !e->has_jsonrpc) {
+        refuse_text(x, 400, FAULT_INVALID_REQUEST, quotable_id(e), "'jsonrpc' is not \"2.0\"");
+        return;
+    }
     switch (e->kind) {
     case ENVELOPE_REQUEST:
     case ENVELOPE_NOTIFICATION:

@@ -268,7 +268,7 @@ describe('sessions', () => {
         const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
         for (const [what, version, body] of [
             ['nothing in it', '2025-03-26', []], ['65 in it', '2025-03-26', Array.from({ length: 65 }, (_, n) => ({ ...PING, id: n }))],
-            ['initialize in it', '2025-03-26', [initialize(NEWEST)]], ['a batch in it', '2025-03-26', [[PING]]], ['a number in it', '2025-03-26', [1]],
+            ['initialize in it', '2025-03-26', [initialize(NEWEST)]], ['a batch in it', '2025-03-26', [[PING]]], ['a number in it', '2025-03-26', [1]], ['JSON-RPC 1.0 in it', '2025-03-26', [{ ...PING, jsonrpc: '1.0' }]],
             ['a claim in it', '2025-03-26', [{ ...PING, params: { _meta: meta } }]],
             ...REVISIONS.filter((r) => r !== '2025-03-26').map((r) => [`a session of ${r}`, r, [PING]]),
         ])
