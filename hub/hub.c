@@ -257,9 +257,12 @@ static void drain(struct run *run, int64_t ms)
 
 static void end_modules(struct hub *hub)
 {
-    /* Calls first: their callbacks reach into everything else. Then from the outside in. */
     if (hub->door)
         door_free(hub->door);
+    /* The only one that turns the loop to end itself: timers and sockets of all others fire in it, so they must live. */
+    if (hub->ws)
+        ws_free(hub->ws);
+    /* Then calls: their callbacks reach into everything else. Then from the outside in. */
     calls_free(hub->calls);
     hub->calls = NULL;
     if (hub->face)
@@ -268,8 +271,6 @@ static void end_modules(struct hub *hub)
         api_free(hub->api);
     if (hub->web)
         web_free(hub->web);
-    if (hub->ws)
-        ws_free(hub->ws);
     for (size_t i = 0; i < hub->upstream_count; i++)
         upstream_free(hub->upstreams[i]);
     free(hub->upstreams);
