@@ -1,7 +1,6 @@
 // One call and its one answer: ids, bytes, progress, cancellation.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -12,9 +11,9 @@ import { until } from '../../kit/js/until.mjs';
 const journal = (file) => readFileSync(file, 'utf8').trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
 
 async function hub_with_bed(t, era, options = {}) {
-    const hub = await start_hub(t, { ...options, wait: false, servers: { bed: servers.fixture(era, { BED_LOG: join(tmpdir(), `tl-bed-${process.pid}-${Math.random().toString(36).slice(2)}.log`) }) } });
-    await hub.ready('bed');
-    hub.bed_log = hub.config.servers.bed.env.BED_LOG;
+    const bed = (folder) => ({ bed: servers.fixture(era, { BED_LOG: join(folder, 'bed.log') }) });
+    const hub = await start_hub(t, { ...options, servers: bed });
+    hub.bed_log = join(hub.folder, 'bed.log');
     return hub;
 }
 
