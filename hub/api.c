@@ -34,6 +34,7 @@ struct api *api_new(struct hub *hub)
     a->activity = activity_new(hub);
     list_init(&a->visits);
     list_init(&a->errands);
+    list_init(&a->tabs);
     random_fill(a->cursor_key, sizeof(a->cursor_key));
     timer_init(&a->beat, hub->loop, health_beat, a);
     a->beat_at = clock_ms();
@@ -59,10 +60,20 @@ void api_free(struct api *a)
     while (!list_is_empty(&a->visits))
         end_visit(list_entry(a->visits.next, struct visit, link));
     errands_end(a);
+    while (!list_is_empty(&a->tabs))
+        list_drop(a->tabs.next);
     activity_free(a->activity);
     envelope_free(a->envelope);
     timer_stop(&a->beat);
     free(a);
+}
+
+void api_drain(struct api *a)
+{
+    stream_drain(a);
+    list_each (l, &a->visits) {
+        events_drain(list_entry(l, struct visit, link));
+    }
 }
 
 void health_beat(void *ctx)

@@ -13,6 +13,8 @@ void api_free(struct api *a);
 int api_on_head(struct api *a, struct request *r);
 void api_on_body(struct api *a, struct request *r, struct bytes body);
 void api_on_end(struct api *a, struct request *r);
+/* The hub is about to stop: streams end, WebSockets with 1001. Calls that wait are answered as they end. */
+void api_drain(struct api *a);
 /* What the gate holds these paths to: rows for web_ops.routes, behind those of others. */
 #define API_ROUTES                                         \
     {                                                      \

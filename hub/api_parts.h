@@ -30,7 +30,7 @@ extern const struct route api_routes[]; /* ended by a row without path */
 
 struct api {
     struct hub *hub;
-    struct link visits, errands;
+    struct link visits, errands, tabs; /* tabs: WebSockets */
     struct activity *activity;
     struct envelope *envelope;
     struct timer beat; /* /livez: when the loop turned last */
@@ -109,6 +109,8 @@ void api_client_snippet(struct visit *v, struct bytes body);
 void api_openapi(struct visit *v, struct bytes body);
 void api_stream_plain(struct visit *v, struct bytes body);
 void api_events(struct visit *v, struct bytes body);
+void stream_drain(struct api *a);   /* WebSockets */
+void events_drain(struct visit *v); /* an event stream, when it is one */
 void health_live(struct visit *v, struct bytes body);
 void health_ready(struct visit *v, struct bytes body);
 void health_all(struct visit *v, struct bytes body);

@@ -18,6 +18,7 @@ enum {
 };
 
 struct tab {
+    struct link link;
     struct hub *hub;
     struct socket *socket;
     struct listener *listener; /* NULL until it asks for something */
@@ -66,7 +67,15 @@ static void on_open(struct socket *s, struct bytes path, struct bytes query, voi
     struct tab *t = NEW(struct tab);
     t->hub = hub;
     t->socket = s;
+    list_add(&hub->api->tabs, &t->link);
     socket_set_ctx(s, t);
+}
+
+void stream_drain(struct api *a)
+{
+    list_each (l, &a->tabs) {
+        socket_close(list_entry(l, struct tab, link)->socket, CLOSE_RESTART, "the hub is about to stop");
+    }
 }
 
 static bool is_too_fast(struct tab *t)
@@ -134,6 +143,7 @@ static void on_close(struct socket *s, void *ctx)
     (void)ctx;
     if (!t)
         return;
+    list_drop(&t->link);
     listener_free(t->listener);
     socket_set_ctx(s, NULL);
     free(t);

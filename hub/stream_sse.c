@@ -74,10 +74,17 @@ static void reader_gone(struct request *r, void *ctx)
     request_finish(r);
 }
 
-static size_t read_topics(struct visit *v, char *text, struct bytes *topics)
+void events_drain(struct visit *v)
+{
+    if (v->on_end != feed_free)
+        return;
+    feed_free(v);
+    request_finish(v->request);
+}
+
+static size_t read_topics(char *text, struct bytes *topics)
 {
     size_t n = 0;
-    (void)v;
     for (char *at = text, *next; at && n < LISTENER_TOPICS; at = next) {
         next = strchr(at, ',');
         if (next)
@@ -133,7 +140,7 @@ void api_events(struct visit *v, struct bytes body)
         visit_fault(v, FAULT_RATE_LIMITED, "too many streams");
         return;
     }
-    struct listener_ask ask = {topics, read_topics(v, arena_text(v->arena, bytes_of(q->topics)), topics),
+    struct listener_ask ask = {topics, read_topics(arena_text(v->arena, bytes_of(q->topics)), topics),
                                BYTES_NONE};
     listener_subscribe(f->listener, &ask);
     const char *refused = refused_topic(v, f);

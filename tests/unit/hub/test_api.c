@@ -289,6 +289,18 @@ static void events_come_as_a_stream(void **state)
     kit_loop_until(bed.hub.loop, 3000, events_counts(bed.hub.events).listeners == 0);
 }
 
+static void the_end_of_the_hub_ends_event_streams(void **state)
+{
+    int fd = bed_send("GET", "/api/v1/events?topics=servers", "Accept: text/event-stream\r\n", NULL);
+    buf_clear(&bed.in);
+    kit_loop_until(bed.hub.loop, 3000, (bed_read(fd), bed_has("retry: 500")));
+    api_drain(bed.hub.api);
+    assert_int_equal(events_counts(bed.hub.events).listeners, 0);
+    kit_loop_until(bed.hub.loop, 3000, bed_read(fd));
+    assert_true(bed_has("\r\n0\r\n\r\n"));
+    close(fd);
+}
+
 static void an_event_stream_needs_topics_that_exist(void **state)
 {
     assert_int_equal(bed_get("/api/v1/events"), 400);
@@ -316,4 +328,5 @@ KIT_MAIN(BED_TEST(unknown_paths_and_methods_are_told_apart), BED_TEST(an_unknown
          BED_TEST(a_dead_server_degrades_but_does_not_stop_the_hub), BED_TEST(a_hub_that_was_stuck_says_so),
          BED_TEST(the_page_shows_hostile_text_as_text), BED_TEST(snippets_name_the_endpoint),
          BED_TEST(a_trace_is_honoured_only_when_it_is_one), BED_TEST(heads_are_answered_without_a_body),
-         BED_TEST(events_come_as_a_stream), BED_TEST(an_event_stream_needs_topics_that_exist))
+         BED_TEST(events_come_as_a_stream), BED_TEST(the_end_of_the_hub_ends_event_streams),
+         BED_TEST(an_event_stream_needs_topics_that_exist))
