@@ -112,13 +112,34 @@ static const struct catalogue_ops catalogue_ops = {list_changed};
 
 /* --- starting --- */
 
-static void listener_of(struct web_listener *l, const struct config_listen *config, const char *name)
+/* The host and the origin of hub.public_url: a proxy in front passes them on. */
+struct public_names {
+    const char *hosts[5], *origins[2];
+};
+
+static struct public_names *public_names(const struct config *config)
 {
-    l->name = name;
-    l->is_unix = strncmp(name, "unix:", 5) == 0;
+    const char *url = config->public_url, *rest = url ? strstr(url, "://") : NULL;
+    if (!rest)
+        return NULL;
+    struct public_names *names = ARENA_NEW(config->arena, struct public_names);
+    size_t authority = strcspn(rest + 3, "/?#");
+    size_t host = rest[3] == '[' ? strcspn(rest + 3, "]") + 1 : strcspn(rest + 3, ":/?#");
+    names->hosts[0] = arena_text(config->arena, (struct bytes){rest + 3, host});
+    names->hosts[1] = "localhost";
+    names->hosts[2] = "127.0.0.1";
+    names->hosts[3] = "[::1]";
+    names->origins[0] = arena_text(config->arena, (struct bytes){url, (size_t)(rest + 3 - url) + authority});
+    return names;
+}
+
+static void listener_of(struct web_listener *l, const struct config_listen *config,
+                        const struct public_names *names)
+{
+    l->is_unix = strncmp(l->name, "unix:", 5) == 0;
     l->is_loopback = !l->is_unix; /* the supervisor binds nothing else in this release */
-    l->hosts = config && config->hosts.n ? config->hosts.p : NULL;
-    l->origins = config && config->origins.n ? config->origins.p : NULL;
+    l->hosts = config && config->hosts.n ? config->hosts.p : names ? names->hosts : NULL;
+    l->origins = config && config->origins.n ? config->origins.p : names ? names->origins : NULL;
 }
 
 static int open_modules(struct hub *hub, struct why *why)
@@ -207,10 +228,14 @@ static int read_config(struct run *run, json_t *message, int fd, struct why *why
     hub->listener_count = json_array_size(listens);
     hub->listeners = mem_array(hub->listener_count + 1, sizeof(hub->listeners[0]));
     run->listen_fds = mem_array(hub->listener_count + 1, sizeof(int));
+    const struct public_names *names = public_names(hub->config);
     for (size_t i = 0; i < hub->listener_count; i++) {
-        const char *name = json_str(json_array_get(listens, i), "name");
-        const struct config_listen *config = i < hub->config->listen_count ? &hub->config->listens[i] : NULL;
-        listener_of(&hub->listeners[i], config, arena_text(hub->config->arena, bytes_of(name ? name : "")));
+        const json_t *row = json_array_get(listens, i);
+        const char *name = json_str(row, "name");
+        size_t from = (size_t)json_int(row, "from", 0);
+        hub->listeners[i].name = arena_text(hub->config->arena, bytes_of(name ? name : ""));
+        listener_of(&hub->listeners[i], from < hub->config->listen_count ? &hub->config->listens[from] : NULL,
+                    names);
     }
     return 0;
 }
@@ -259,7 +284,8 @@ static void end_modules(struct hub *hub)
 {
     if (hub->door)
         door_free(hub->door);
-    /* The only one that turns the loop to end itself: timers and sockets of all others fire in it, so they must live. */
+    /* The only one that turns the loop to end itself: timers and sockets of all others fire in it, so they
+     * must live. */
     if (hub->ws)
         ws_free(hub->ws);
     /* Then calls: their callbacks reach into everything else. Then from the outside in. */
