@@ -106,3 +106,23 @@ test('two servers with the same names keep apart, on both endpoints', async (t) 
     const old = await legacy(hub, { path: '/mcp/right' });
     assert.equal(old.initialized.serverInfo.name, 'trunkline');
 });
+
+test('a change is told within half a second, round after round', async (t) => {
+    const hub = await start_hub(t, { servers: { bed: servers.fixture('modern') } });
+    const stop = new AbortController();
+    t.after(() => stop.abort());
+    const listen = await modern(hub).post('subscriptions/listen', { notifications: { toolsListChanged: true } }, { id: 1, signal: stop.signal });
+    let told = [];
+    (async () => { for await (const event of events(listen)) if (event.data.includes('tools/list_changed')) told.push(performance.now()); })().catch(() => {});
+    const took = [];
+    for (let round = 1; round <= 20; round++) {
+        await until('the list to have settled', async () => (await tool_names(modern(hub))).filter((name) => name.includes('extra_')).length === round - 1);
+        told = [];
+        const began = performance.now();
+        await modern(hub).call('tools/call', { name: 'bed__set_list', arguments: { n: round } });
+        await until('the change', () => told.length > 0);
+        took.push(told[0] - began);
+    }
+    took.sort((a, b) => a - b);
+    assert.ok(took[10] < 500, `half of the changes took longer than ${took[10]} ms`);
+});
