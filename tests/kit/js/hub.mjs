@@ -100,6 +100,9 @@ function make_clock(folder) {
     return { fd, move: (ms) => { offset += BigInt(ms); write(); } };
 }
 
+// For hubs whose clock moves: otherwise connections that clients keep would end in the middle of what is tested.
+export const PATIENT = { limits: { http: { idle: '24h' } } };
+
 // start_hub(t, {servers: {...}, config: {...}, wait: false, clock: true}) -> hub. `wait`: until every server is ready
 // (default); `clock`: hub.move_clock(ms) works. `servers` may be a function of the hub's folder.
 export async function start_hub(t, options = {}) {

@@ -81,11 +81,11 @@ export function fetch_by_socket(t, hub) {
     return (url, init) => socket_fetch(url, { ...init, dispatcher });
 }
 
-export function modern(hub, path = '/mcp') {
+export function modern(hub, path = '/mcp', by = fetch) {
     return {
         async post(method, params = {}, { id = 1, headers = {}, signal, capabilities } = {}) {
             const name = params.name ?? params.uri;
-            return fetch(hub.url + path, {
+            return by(hub.url + path, {
                 method: 'POST',
                 signal,
                 headers: {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { fetch_by_socket, hear, legacy, modern, send } from '../../kit/js/raw.mjs';
-import { HOLDS_CLOCK, hub_with_bed, lasting, start_hub } from '../../kit/js/hub.mjs';
+import { HOLDS_CLOCK, PATIENT, hub_with_bed, lasting, start_hub } from '../../kit/js/hub.mjs';
 import { until } from '../../kit/js/until.mjs';
 
 const NEEDS_CLOCK = HOLDS_CLOCK ? false : 'needs a build that lets tests move the clock';
@@ -20,7 +20,7 @@ const answers = (id) => (frame) => frame.id === id && frame.method === undefined
 describe('sessions', () => {
     const life = lasting();
     let hub;
-    before(async () => { hub = await hub_with_bed(life, 'modern', { clock: HOLDS_CLOCK }); });
+    before(async () => { hub = await hub_with_bed(life, 'modern', { clock: HOLDS_CLOCK, config: PATIENT }); });
     after(() => life.end());
 
     for (const [asked, given] of [...REVISIONS.map((r) => [r, r]), ['2031-01-01', NEWEST], ['2026-07-28', NEWEST], ['1', NEWEST]])
@@ -306,7 +306,7 @@ describe('sessions', () => {
 });
 
 test('a session ends after 30 minutes without call and stream', { skip: NEEDS_CLOCK }, async (t) => {
-    const hub = await start_hub(t, { clock: true, servers: {} });
+    const hub = await start_hub(t, { clock: true, config: PATIENT, servers: {} });
     const idle = await legacy(hub), listens = await legacy(hub), used = await legacy(hub);
     const stop = new AbortController();
     t.after(() => stop.abort());
