@@ -49,8 +49,8 @@ static struct visit *leave_visit(struct errand *e)
 
 void errands_end(struct api *a)
 {
-    while (!list_is_empty(&a->errands)) {
-        struct errand *e = list_entry(a->errands.next, struct errand, link);
+    list_each (l, &a->errands) {
+        struct errand *e = list_entry(l, struct errand, link);
         leave_visit(e);
         errand_free(e);
     }

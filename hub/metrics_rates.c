@@ -26,7 +26,7 @@ static int64_t time_of(size_t step)
 {
     uint64_t low = ((uint64_t)1 << (step / OCTAVE)) * (OCTAVE + step % OCTAVE);
     uint64_t width = (uint64_t)1 << (step / OCTAVE);
-    return (int64_t)((2 * low + width) / (2 * OCTAVE));
+    return (int64_t)((2 * low + width) / ((uint64_t)2 * OCTAVE));
 }
 
 void rates_add(struct metrics *m, bool is_error, int64_t us)

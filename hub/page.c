@@ -82,7 +82,7 @@ static void add_uptime(int64_t ms, struct buf *out)
         buf_add_text(out, "less than a minute");
     else if (minutes < 60)
         buf_addf(out, "%lld min", (long long)minutes);
-    else if (minutes < 48 * 60)
+    else if (minutes < 2880)
         buf_addf(out, "%lld h %lld min", (long long)(minutes / 60), (long long)(minutes % 60));
     else
         buf_addf(out, "%lld days", (long long)(minutes / 1440));

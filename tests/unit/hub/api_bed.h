@@ -295,10 +295,10 @@ static inline void bed_configure(void)
     c->name_max = 64;
     c->metrics = true;
     c->keep_ms = 900000;
-    c->keep_bytes = 1 << 20;
+    c->keep_bytes = 1048576;
     c->stream.ring = 1000;
-    c->stream.ring_bytes = 1 << 20;
-    c->stream.queue = 64 * 1024;
+    c->stream.ring_bytes = 1048576;
+    c->stream.queue = 65536;
     c->stream.per_principal = 4;
     c->servers = bed.servers;
     c->server_count = 2;
@@ -406,7 +406,7 @@ static inline bool bed_is_whole(void)
     char *length = end ? strcasestr(bed.in.p, "content-length:") : NULL;
     if (!end || !length || length > end)
         return false;
-    return bed.in.n - (size_t)(end + 4 - bed.in.p) >= (size_t)atol(length + 15);
+    return bed.in.n - (size_t)(end + 4 - bed.in.p) >= (size_t)strtol(length + 15, NULL, 10);
 }
 
 static inline bool bed_has_come(int fd)
@@ -427,7 +427,7 @@ static inline int bed_answer(int fd)
     kit_loop_until(bed.hub.loop, 3000, bed_has_come(fd));
     close(fd);
     loop_turn(bed.hub.loop, 1);
-    return atoi(bed.in.p + 9);
+    return (int)strtol(bed.in.p + 9, NULL, 10);
 }
 
 static inline int bed_ask(const char *method, const char *path, const char *headers, const char *body)

@@ -296,14 +296,18 @@ static void a_noisy_server_is_told_in_part_and_counted(void **state)
     ear_free(e);
 }
 
+static void next_tick(const struct ear *e)
+{
+    size_t before = e->count;
+    kit_clock_move_ms(1001);
+    kit_loop_until(bed.hub.loop, 1000, e->count == before + 1);
+}
+
 static void the_overview_ticks_only_while_somebody_listens(void **state)
 {
     struct ear *e = ear_of("overview");
-    for (int i = 0; i < 3; i++) {
-        size_t before = e->count;
-        kit_clock_move_ms(1001);
-        kit_loop_until(bed.hub.loop, 1000, e->count == before + 1);
-    }
+    for (int i = 0; i < 3; i++)
+        next_tick(e);
     assert_non_null(strstr(e->frames.p, "\"servers\":{\"ready\":2,\"enabled\":2,\"total\":2}"));
     ear_free(e);
     uint64_t told = events_counts(bed.hub.events).published[0];

@@ -80,6 +80,11 @@ static void above_the_cap_tools_are_others(void **state)
     assert_int_equal(count_of(text, "\ntrunkline_calls_total{"), METRICS_LABEL_CAP + 1);
 }
 
+static bool has(const struct buf *seen, const char *entry)
+{
+    return seen->p && strstr(seen->p, entry);
+}
+
 /* Names, HELP and TYPE before the samples, each family once and in one piece: what promtool checks. */
 static void the_exposition_has_the_form_that_prometheus_reads(void **state)
 {
@@ -94,7 +99,7 @@ static void the_exposition_has_the_form_that_prometheus_reads(void **state)
         if (sscanf(line, "# HELP %79s", name) == 1) {
             char entry[96];
             snprintf(entry, sizeof(entry), "|%s|", name);
-            assert_null(seen.p ? strstr(seen.p, entry) : NULL);
+            assert_false(has(&seen, entry));
             buf_add_text(&seen, entry);
             snprintf(family, sizeof(family), "%s", name);
         } else if (sscanf(line, "# TYPE %79s %15s", name, kind) == 2) {
@@ -109,7 +114,7 @@ static void the_exposition_has_the_form_that_prometheus_reads(void **state)
             assert_int_equal(*end, 0);
         }
     }
-    assert_non_null(strstr(seen.p, "|trunkline_upstream_up|"));
+    assert_true(has(&seen, "|trunkline_upstream_up|"));
     buf_end(&seen);
     free(text);
 }

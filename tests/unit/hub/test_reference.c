@@ -68,13 +68,14 @@ static struct bytes part_of(const char *yaml, const char *path)
     _cleanup_free_ char *key = text_format("\n    %s:\n", path);
     const char *at = strstr(yaml, key), *end = at ? strstr(at + strlen(key), "\n    /") : NULL;
     const char *all_end = strstr(yaml, "\ncomponents:\n");
-    assert_non_null(at);
+    if (!at)
+        return BYTES_NONE;
     return (struct bytes){at, (size_t)((end ? end : all_end) - at)};
 }
 
 static bool has(struct bytes part, const char *text)
 {
-    return memmem(part.p, part.n, text, strlen(text)) != NULL;
+    return part.p && memmem(part.p, part.n, text, strlen(text));
 }
 
 static void every_query_parameter_is_described(void **state)
