@@ -1,6 +1,6 @@
 // The main job: clients of both eras use several real servers through one endpoint, at once.
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, after, describe, test } from 'node:test';
@@ -20,6 +20,7 @@ describe('one configuration, five servers, both eras', () => {
     let hub, files;
     before(async () => {
         files = mkdtempSync(join(tmpdir(), 'tl-files-'));
+        life.after(() => rmSync(files, { recursive: true, force: true }));
         writeFileSync(join(files, 'hello.txt'), 'hello from a file\n');
         hub = await start_hub(life, {
             servers: {
