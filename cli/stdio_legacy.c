@@ -340,8 +340,8 @@ void legacy_end(struct front *f)
     legacy_close_stream(f);
     if (f->farewell)
         http_cancel(f->farewell);
-    while (!list_is_empty(&s->wishes))
-        wish_free(list_entry(s->wishes.next, struct wish, link));
+    for (struct link *l; (l = list_take(&s->wishes));)
+        wish_free(list_entry(l, struct wish, link));
     buf_end(&s->id);
     buf_end(&s->version);
     buf_end(&s->initialize);

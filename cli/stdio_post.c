@@ -146,8 +146,8 @@ bool posts_are_open(struct front *f)
 
 static void end_all(struct link *list)
 {
-    while (!list_is_empty(list))
-        post_drop(list_entry(list->next, struct post, link));
+    for (struct link *l; (l = list_take(list));)
+        post_drop(list_entry(l, struct post, link));
 }
 
 void posts_end(struct front *f)

@@ -39,6 +39,19 @@ static inline void list_drop(struct link *l)
     l->next = l->prev = NULL;
 }
 
+/* The first, detached; NULL when there is none. For loops that free all of a list: what is detached here, in
+ * plain sight, need not be believed of the function that frees. */
+static inline struct link *list_take(struct link *head)
+{
+    struct link *l = head->next;
+    if (!l || l == head)
+        return NULL;
+    head->next = l->next;
+    l->next->prev = head;
+    l->next = l->prev = NULL;
+    return l;
+}
+
 static inline bool link_is_in(const struct link *l)
 {
     return l->next != NULL;

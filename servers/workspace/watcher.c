@@ -100,8 +100,8 @@ void watcher_free(struct watcher *w)
     if (!w)
         return;
     timer_stop(&w->gather);
-    while (!list_is_empty(&w->all))
-        drop(w, list_entry(w->all.next, struct watched, link));
+    for (struct link *l; (l = list_take(&w->all));)
+        drop(w, list_entry(l, struct watched, link));
     watch_free(w->watch);
     fd_close(&w->fd);
     free(w);
