@@ -356,6 +356,11 @@ struct pending *line_request(struct line *l, const struct request_spec *spec, st
     return p;
 }
 
+bool line_is_open(const struct line *l)
+{
+    return !l->is_lost && !l->wants_shut && !l->is_choked;
+}
+
 int64_t pending_id(const struct pending *p)
 {
     return p->id;

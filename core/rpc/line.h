@@ -72,6 +72,7 @@ struct request_spec {
 int64_t line_next_id(const struct line *l); /* the id the next line_request will use: for progressToken */
 /* NULL when the backlog is full or the line is lost (`why`). */
 struct pending *line_request(struct line *l, const struct request_spec *spec, struct why *why);
+bool line_is_open(const struct line *l); /* takes requests; false from the moment it is lost */
 int64_t pending_id(const struct pending *p);
 /* Forgets the caller and sends notifications/cancelled with `reason`; no callback follows. `initialize` is
  * not told. */
