@@ -1,7 +1,6 @@
 #include "hub/era.h"
 
 #include "core/base/id.h"
-#include "core/base/json.h"
 #include "hub/version.h"
 
 #include <assert.h>
@@ -26,49 +25,109 @@ static struct bytes member_raw(const struct member *m)
     return (struct bytes){from, (size_t)(m->value.p + m->value.n - from)};
 }
 
-typedef bool keep_fn(const struct era_spec *spec, const struct member *m);
-
-/* Emits `{` + head + the members that `keep` keeps, in runs as they stand in the message, + `}`. Runs beyond
- * the room for parts are copied. */
-static void add_members(const struct era_spec *spec, const struct members *all, keep_fn *keep,
-                        struct bytes head, struct call_done *done)
+/* Is the key this word? Slashes and letters may be written as escapes: nobody hides a key from us that way.
+ */
+static bool key_decodes(const struct member *m, struct buf *out)
 {
-    add_part(done, BYTES("{"));
-    add_part(done, head);
-    bool needs_comma = head.n > 0;
-    for (size_t i = 0; i < all->n;) {
-        if (!keep(spec, &all->p[i])) {
-            i++;
-            continue;
-        }
-        struct bytes run = member_raw(&all->p[i++]);
-        while (i < all->n && keep(spec, &all->p[i])) {
-            struct bytes next = member_raw(&all->p[i++]);
-            run.n = (size_t)(next.p + next.n - run.p);
-        }
-        if (needs_comma)
-            add_part(done, BYTES(","));
-        add_part(done, run);
-        needs_comma = true;
+    struct member text = {
+        .value = {m->key.p - 1, m->key.n + 2},
+          .type = JSON_T_STRING
+    };
+    return member_decode(&text, out) == 0;
+}
+
+static bool key_says(const struct member *m, const char *word)
+{
+    if (!m->key_has_escapes)
+        return bytes_say(m->key, word);
+    struct buf text = {0};
+    bool yes = key_decodes(m, &text) && bytes_say(buf_bytes(&text), word);
+    buf_end(&text);
+    return yes;
+}
+
+static bool key_begins(const struct member *m, const char *prefix)
+{
+    if (!m->key_has_escapes)
+        return bytes_begin(m->key, prefix);
+    struct buf text = {0};
+    bool yes = key_decodes(m, &text) && bytes_begin(buf_bytes(&text), prefix);
+    buf_end(&text);
+    return yes;
+}
+
+/* A result on its way: for whom, and the member that was written anew ("content", …) or NULL. */
+struct passage {
+    const struct era_spec *spec;
+    const char *replaced;
+};
+
+typedef bool keep_fn(const struct passage *way, const struct member *m);
+
+static struct bytes next_run(const struct passage *way, const struct members *all, keep_fn *keep, size_t *at)
+{
+    while (*at < all->n && !keep(way, &all->p[*at]))
+        ++*at;
+    if (*at == all->n)
+        return BYTES_NONE;
+    struct bytes run = member_raw(&all->p[(*at)++]);
+    while (*at < all->n && keep(way, &all->p[*at])) {
+        struct bytes next = member_raw(&all->p[(*at)++]);
+        run.n = (size_t)(next.p + next.n - run.p);
     }
-    add_part(done, BYTES("}"));
+    return run;
+}
+
+/* Emits `{` + head + the members that `keep` keeps, in runs as they stand in the message, + `}`. `head` is
+ * what `scratch` holds. More runs than there is room for parts, which no honest server sends, are copied. */
+static void add_members(const struct passage *way, const struct members *all, keep_fn *keep,
+                        struct call_done *done, struct buf *scratch)
+{
+    size_t runs = 0, at = 0, head = scratch->n, begin = 0;
+    struct bytes run;
+    while (next_run(way, all, keep, &at).n)
+        runs++;
+    bool is_copied = 2 * runs + 3 > CALL_PARTS;
+    if (is_copied) {
+        begin = scratch->n;
+        buf_reserve(scratch, head + 2); /* it must not move while it is copied from */
+        buf_add_char(scratch, '{');
+        buf_add(scratch, scratch->p, head);
+    } else {
+        add_part(done, BYTES("{"));
+        add_part(done, buf_bytes(scratch));
+    }
+    at = 0;
+    for (size_t n = head; (run = next_run(way, all, keep, &at)).n; n++) {
+        if (is_copied && n)
+            buf_add_char(scratch, ',');
+        else if (n)
+            add_part(done, BYTES(","));
+        if (is_copied)
+            buf_add_bytes(scratch, run);
+        else
+            add_part(done, run);
+    }
+    if (is_copied)
+        buf_add_char(scratch, '}');
+    add_part(done, is_copied ? (struct bytes){scratch->p + begin, scratch->n - begin} : BYTES("}"));
 }
 
 /* --- _meta --- */
 
-static bool meta_passes(const struct era_spec *spec, struct bytes key)
+static bool meta_passes(const struct era_spec *spec, const struct member *m)
 {
-    if (bytes_begin(key, "dev.trunkline/"))
+    if (key_begins(m, "dev.trunkline/"))
         return spec->is_builtin;
-    if (bytes_begin(key, "io.modelcontextprotocol/"))
-        return spec->caller->era == ERA_LEGACY && bytes_say(key, "io.modelcontextprotocol/related-task");
+    if (key_begins(m, "io.modelcontextprotocol/"))
+        return spec->caller->era == ERA_LEGACY && key_says(m, "io.modelcontextprotocol/related-task");
     return true;
 }
 
 static bool has_own_meta(const struct era_spec *spec, const struct members *meta)
 {
     for (size_t i = 0; i < meta->n; i++)
-        if (!meta_passes(spec, meta->p[i].key))
+        if (!meta_passes(spec, &meta->p[i]))
             return true;
     return false;
 }
@@ -83,8 +142,8 @@ static void add_meta(struct buf *out, const struct era_spec *spec, const struct 
     }
     for (size_t i = 0; i < meta->n; i++) {
         const struct member *m = &meta->p[i];
-        bool is_theirs = spec->caller->era == ERA_MODERN && bytes_say(m->key, SERVER_INFO_KEY);
-        if (!is_theirs && !meta_passes(spec, m->key))
+        bool is_theirs = spec->caller->era == ERA_MODERN && key_says(m, SERVER_INFO_KEY);
+        if (!is_theirs && !meta_passes(spec, m))
             continue;
         if (n++)
             buf_add_char(out, ',');
@@ -100,54 +159,65 @@ static void add_meta(struct buf *out, const struct era_spec *spec, const struct 
 
 /* --- results --- */
 
-static bool is_cache_key(struct bytes key)
+static bool is_cache_key(const struct member *m)
 {
-    return bytes_say(key, "ttlMs") || bytes_say(key, "cacheScope");
+    return key_says(m, "ttlMs") || key_says(m, "cacheScope");
 }
 
 static bool must_wrap(const struct era_spec *spec, const struct member *m)
 {
-    return spec->kind == CALL_TOOL && spec->caller->era == ERA_LEGACY && m->type != JSON_T_OBJECT &&
-           bytes_say(m->key, "structuredContent");
+    return spec->kind == CALL_TOOL && spec->caller->era == ERA_LEGACY && key_says(m, "structuredContent") &&
+           (m->type != JSON_T_OBJECT || spec->wraps_structured);
 }
 
-static bool keep_for_legacy(const struct era_spec *spec, const struct member *m)
+static bool is_replaced(const struct passage *way, const struct member *m)
 {
-    return !bytes_say(m->key, "resultType") && !is_cache_key(m->key) && !bytes_say(m->key, "_meta") &&
-           !must_wrap(spec, m);
+    return way->replaced && key_says(m, way->replaced);
 }
 
-static bool keep_for_modern(const struct era_spec *spec, const struct member *m)
+static bool keep_for_legacy(const struct passage *way, const struct member *m)
 {
-    (void)spec;
-    return !bytes_say(m->key, "resultType") && !bytes_say(m->key, "_meta");
+    return !key_says(m, "resultType") && !is_cache_key(m) && !key_says(m, "_meta") && !is_replaced(way, m) &&
+           !must_wrap(way->spec, m);
+}
+
+static bool keep_for_modern(const struct passage *way, const struct member *m)
+{
+    return !key_says(m, "resultType") && !key_says(m, "_meta") && !is_replaced(way, m);
 }
 
 /* Can the caller have the very bytes that came? */
-static bool passes_whole(const struct era_spec *spec, const struct envelope *e)
+static bool passes_whole(const struct passage *way, const struct envelope *e)
 {
-    if (spec->caller->era != ERA_LEGACY)
+    const struct era_spec *spec = way->spec;
+    if (spec->caller->era != ERA_LEGACY || way->replaced)
         return false;
     for (size_t i = 0; i < e->inside.n; i++) {
         const struct member *m = &e->inside.p[i];
-        if (!keep_for_legacy(spec, m) && !(bytes_say(m->key, "_meta") && !has_own_meta(spec, &e->meta)))
+        bool is_plain_meta = bytes_say(m->key, "_meta") && !has_own_meta(spec, &e->meta);
+        if (!keep_for_legacy(way, m) && !is_plain_meta)
             return false;
     }
     return true;
+}
+
+static void begin_member(struct buf *head)
+{
+    if (head->n)
+        buf_add_char(head, ',');
 }
 
 static void head_for_legacy(const struct era_spec *spec, const struct envelope *e, struct buf *head)
 {
     bool has_meta = false;
     for (size_t i = 0; i < e->meta.n; i++)
-        has_meta = has_meta || meta_passes(spec, e->meta.p[i].key);
+        has_meta = has_meta || meta_passes(spec, &e->meta.p[i]);
     if (has_meta)
         add_meta(head, spec, &e->meta);
     for (size_t i = 0; i < e->inside.n; i++) {
         if (!must_wrap(spec, &e->inside.p[i]))
             continue;
-        if (head->n)
-            buf_add_char(head, ',');
+        begin_member(head);
         buf_add_text(head, "\"structuredContent\":{\"result\":");
         buf_add_bytes(head, e->inside.p[i].value);
         buf_add_char(head, '}');
@@ -164,139 +234,163 @@ static void head_for_modern(const struct era_spec *spec, const struct envelope *
     add_meta(head, spec, &e->meta);
 }
 
-/* --- content kinds older revisions do not know: the only place where a result becomes a tree --- */
+/* --- lists inside a result that are written anew: content kinds older revisions do not know, and URIs that
+ * collide --- */
 
-static const char *unknown_kind(const struct caller *caller)
+/* Appends an element as the caller must see it; false: as it is. */
+typedef bool change_fn(const struct era_spec *spec, struct bytes element, struct buf *out);
+
+/* `list` is filled only when an element differs. */
+static void change_list(const struct era_spec *spec, struct bytes array, change_fn *change, struct buf *list)
 {
-    if (caller->era == ERA_MODERN || caller->revision >= REVISION_2025_06_18)
-        return NULL;
-    return caller->revision >= REVISION_2025_03_26 ? "\"resource_link\"" : "\"audio\"";
-}
-
-static void block_to_text(json_t *block)
-{
-    const char *type = json_str(block, "type");
-    char *text = NULL;
-    if (type && strcmp(type, "resource_link") == 0)
-        text = text_format("[resource %s]", json_str(block, "uri") ? json_str(block, "uri") : "");
-    else if (type && strcmp(type, "audio") == 0)
-        text = text_format("[audio %s]", json_str(block, "mimeType") ? json_str(block, "mimeType") : "");
-    if (!text)
-        return;
-    json_object_clear(block);
-    json_object_set_new(block, "type", json_string("text"));
-    json_object_set_new(block, "text", json_string(text));
-    free(text);
-}
-
-static bool down_to_text(const struct era_spec *spec, const struct envelope *e, struct call_done *done,
-                         struct buf *scratch)
-{
-    const char *kind = unknown_kind(spec->caller);
-    if (!kind || (spec->kind != CALL_TOOL && spec->kind != CALL_PROMPT))
-        return false;
-    struct bytes value = e->result.value;
-    bool has_link = memmem(value.p, value.n, "\"resource_link\"", 15) != NULL;
-    bool has_audio =
-        spec->caller->revision < REVISION_2025_03_26 && memmem(value.p, value.n, "\"audio\"", 7) != NULL;
-    if (!has_link && !has_audio)
-        return false;
-    _cleanup_json_ json_t *tree = json_read(value, NULL);
-    json_t *blocks = json_object_get(tree, spec->kind == CALL_TOOL ? "content" : "messages");
-    size_t i;
-    json_t *block;
-    json_array_foreach(blocks, i, block)
-    {
-        json_t *inner = spec->kind == CALL_TOOL ? block : json_object_get(block, "content");
-        const char *type = json_str(inner, "type");
-        if (type && (strcmp(type, "resource_link") == 0 || (has_audio && strcmp(type, "audio") == 0)))
-            block_to_text(inner);
-    }
-    if (!tree)
-        return false;
-    json_object_del(tree, "resultType");
-    json_add(scratch, tree);
-    add_part(done, buf_bytes(scratch));
-    return true;
-}
-
-/* --- a resource whose URI collides shows its own form in what is read --- */
-
-static bool rewrite_contents(const struct era_spec *spec, const struct envelope *e, struct call_done *done,
-                             struct buf *scratch)
-{
-    const struct member *contents = members_find(&e->inside, "contents");
-    if (spec->kind != CALL_READ || spec->endpoint || !contents)
-        return false;
-    struct members elements = {0}, fields = {0};
-    struct buf uri = {0}, shown = {0}, list = {0};
+    struct members elements = {0};
     bool differs = false;
-    elements_read(&elements, contents->value);
+    elements_read(&elements, array);
     for (size_t i = 0; i < elements.n; i++) {
-        buf_add_text(&list, i ? "," : "[");
-        const struct member *at = NULL;
-        if (members_read(&fields, elements.p[i].value) == 0)
-            at = members_find(&fields, "uri");
-        buf_clear(&uri);
-        buf_clear(&shown);
-        if (!at || member_decode(at, &uri) < 0) {
-            buf_add_bytes(&list, elements.p[i].value);
-            continue;
-        }
+        buf_add_char(list, i ? ',' : '[');
+        if (change(spec, elements.p[i].value, list))
+            differs = true;
+        else
+            buf_add_bytes(list, elements.p[i].value);
+    }
+    buf_add_char(list, ']');
+    if (!differs)
+        buf_clear(list);
+    members_end(&elements);
+}
+
+static void add_text_block(struct buf *out, const char *kind, const struct member *what)
+{
+    struct buf said = {0}, text = {0};
+    if (what)
+        member_decode(what, &said);
+    buf_addf(&text, "[%s ", kind);
+    buf_add_bytes(&text, buf_bytes(&said));
+    buf_add_char(&text, ']');
+    buf_add_text(out, "{\"type\":\"text\",\"text\":");
+    buf_add_json(out, buf_bytes(&text));
+    buf_add_char(out, '}');
+    buf_end(&said);
+    buf_end(&text);
+}
+
+static bool block_to_text(const struct era_spec *spec, struct bytes block, struct buf *out)
+{
+    struct members fields = {0};
+    bool is_new = false;
+    members_read(&fields, block);
+    const struct member *type = members_find(&fields, "type");
+    struct bytes kind = type ? member_plain(type) : BYTES_NONE;
+    if (bytes_say(kind, "resource_link")) {
+        add_text_block(out, "resource", members_find(&fields, "uri"));
+        is_new = true;
+    } else if (bytes_say(kind, "audio") && spec->caller->revision < REVISION_2025_03_26) {
+        add_text_block(out, "audio", members_find(&fields, "mimeType"));
+        is_new = true;
+    }
+    members_end(&fields);
+    return is_new;
+}
+
+/* Appends `whole` with the value of one of its members put in the place of what stands there. */
+static void add_with(struct buf *out, struct bytes whole, const struct member *at, struct bytes value)
+{
+    const char *rest = at->value.p + at->value.n;
+    buf_add(out, whole.p, (size_t)(at->value.p - whole.p));
+    buf_add_bytes(out, value);
+    buf_add(out, rest, (size_t)(whole.p + whole.n - rest));
+}
+
+static bool message_to_text(const struct era_spec *spec, struct bytes message, struct buf *out)
+{
+    struct members fields = {0};
+    struct buf block = {0};
+    members_read(&fields, message);
+    const struct member *content = members_find(&fields, "content");
+    bool is_new = content && block_to_text(spec, content->value, &block);
+    if (is_new)
+        add_with(out, message, content, buf_bytes(&block));
+    members_end(&fields);
+    buf_end(&block);
+    return is_new;
+}
+
+/* A resource whose URI collides shows its own form in what is read. */
+static bool expose_uri(const struct era_spec *spec, struct bytes element, struct buf *out)
+{
+    struct members fields = {0};
+    struct buf uri = {0}, shown = {0}, quoted = {0};
+    members_read(&fields, element);
+    const struct member *at = members_find(&fields, "uri");
+    bool differs = false;
+    if (at && member_decode(at, &uri) == 0) {
         catalogue_add_exposed_uri(spec->catalogue, NULL, spec->server, buf_bytes(&uri), &shown);
-        differs = differs || !bytes_are(buf_bytes(&uri), buf_bytes(&shown));
-        struct bytes whole = elements.p[i].value;
-        buf_add(&list, whole.p, (size_t)(at->value.p - whole.p));
-        buf_add_json(&list, buf_bytes(&shown));
-        const char *rest = at->value.p + at->value.n;
-        buf_add(&list, rest, (size_t)(whole.p + whole.n - rest));
+        differs = !bytes_are(buf_bytes(&uri), buf_bytes(&shown));
     }
     if (differs) {
-        if (spec->caller->era == ERA_MODERN) {
-            head_for_modern(spec, e, scratch);
-            buf_add_char(scratch, ',');
-        }
-        buf_add_text(scratch, "\"contents\":");
-        buf_add_bytes(scratch, buf_bytes(&list));
-        buf_add_char(scratch, ']');
-        add_part(done, BYTES("{"));
-        add_part(done, buf_bytes(scratch));
-        add_part(done, BYTES("}"));
+        buf_add_json(&quoted, buf_bytes(&shown));
+        add_with(out, element, at, buf_bytes(&quoted));
     }
-    members_end(&elements);
     members_end(&fields);
     buf_end(&uri);
     buf_end(&shown);
-    buf_end(&list);
+    buf_end(&quoted);
     return differs;
+}
+
+/* The list of this result that may have to be written anew, and how; NULL: none. */
+static const char *list_to_change(const struct era_spec *spec, struct bytes value, change_fn **change)
+{
+    bool is_old = spec->caller->era == ERA_LEGACY && spec->caller->revision < REVISION_2025_06_18;
+    if (spec->kind == CALL_READ) {
+        *change = expose_uri;
+        return spec->endpoint ? NULL : "contents";
+    }
+    if (!is_old ||
+        (!memmem(value.p, value.n, "\"resource_link\"", 15) && !memmem(value.p, value.n, "\"audio\"", 7)))
+        return NULL;
+    *change = spec->kind == CALL_TOOL ? block_to_text : message_to_text;
+    return spec->kind == CALL_TOOL ? "content" : spec->kind == CALL_PROMPT ? "messages" : NULL;
 }
 
 void era_result(const struct era_spec *spec, const struct envelope *e, struct call_done *done,
                 struct buf *scratch)
 {
     const struct member *is_error = members_find(&e->inside, "isError");
+    struct passage way = {.spec = spec};
+    struct buf list = {0};
+    change_fn *change;
+    const char *name = list_to_change(spec, e->result.value, &change);
+    const struct member *at = name ? members_find(&e->inside, name) : NULL;
     done->outcome = CALL_RESULT;
     done->part_count = 0;
     done->is_error = is_error && member_is_true(is_error);
     buf_clear(scratch);
-    if (passes_whole(spec, e) && !unknown_kind(spec->caller) && (spec->kind != CALL_READ || spec->endpoint)) {
+    if (at)
+        change_list(spec, at->value, change, &list);
+    way.replaced = list.n ? name : NULL;
+    if (passes_whole(&way, e)) {
         add_part(done, e->result.value);
+        buf_end(&list);
         return;
     }
-    if (down_to_text(spec, e, done, scratch) || rewrite_contents(spec, e, done, scratch))
-        return;
-    if (spec->caller->era == ERA_MODERN) {
+    bool is_modern = spec->caller->era == ERA_MODERN;
+    if (is_modern)
         head_for_modern(spec, e, scratch);
-        add_members(spec, &e->inside, keep_for_modern, buf_bytes(scratch), done);
-    } else {
+    else
         head_for_legacy(spec, e, scratch);
-        add_members(spec, &e->inside, keep_for_legacy, buf_bytes(scratch), done);
+    if (way.replaced) {
+        begin_member(scratch);
+        buf_addf(scratch, "\"%s\":", name);
+        buf_add_bytes(scratch, buf_bytes(&list));
     }
+    add_members(&way, &e->inside, is_modern ? keep_for_modern : keep_for_legacy, done, scratch);
+    buf_end(&list);
 }
 
-static bool keep_for_input(const struct era_spec *spec, const struct member *m)
+static bool keep_for_input(const struct passage *way, const struct member *m)
 {
-    (void)spec;
+    (void)way;
     return bytes_say(m->key, "resultType") || bytes_say(m->key, "inputRequests");
 }
 
@@ -311,7 +405,8 @@ void era_input_required(const struct envelope *e, struct bytes ticket, struct ca
         buf_add_text(scratch, ",\"requestState\":");
         buf_add_json(scratch, ticket);
     }
-    add_members(NULL, &e->inside, keep_for_input, buf_bytes(scratch), done);
+    struct passage way = {0};
+    add_members(&way, &e->inside, keep_for_input, done, scratch);
 }
 
 /* --- errors --- */

@@ -16,7 +16,8 @@ struct era_spec {
     const char *endpoint; /* NULL: aggregated */
     const char *server;
     enum era upstream_era;
-    bool is_builtin; /* may speak in what only our own servers may say: dev.trunkline/… */
+    bool is_builtin;       /* may speak in what only our own servers may say: dev.trunkline/… */
+    bool wraps_structured; /* the tool's output schema is shown to legacy callers wrapped: so is its result */
 };
 /* Fills done->parts from the `result` in `e` (whose bytes are lent on), and is_error. What is new goes to
  * `scratch`. */
