@@ -84,12 +84,12 @@ static void give(struct call *c)
         lane_wait_cancel(take_ptr(&c->wait));
     if (c->pending)
         pending_cancel(take_ptr(&c->pending), "no longer needed");
-    lane_let_go(&c->holder);
     list_drop(&c->link);
+    s->count--;
     end_asked(c);
     if (c->gone)
         *c->gone = true;
-    s->count--;
+    lane_let_go(&c->holder); /* whoever waits for the lane gets it in here: the call is nobody's any more */
     if (s->free_count >= FREE_MAX) {
         end_bufs(c);
         free(c);
@@ -140,7 +140,8 @@ struct era_spec call_era(const struct call *c)
                              .endpoint = c->endpoint,
                              .server = config->name,
                              .upstream_era = c->lane ? c->lane->era : ERA_MODERN,
-                             .is_builtin = config->kind == SERVER_BUILTIN};
+                             .is_builtin = config->kind == SERVER_BUILTIN,
+                             .wraps_structured = c->wraps_structured};
 }
 
 /* --- telling people --- */
@@ -211,9 +212,8 @@ void call_finish(struct call *c, const struct call_done *done)
 {
     const struct call_ops *ops = c->ops;
     void *ctx = c->ctx;
-    c->pending = NULL;
     call_flush_progress(c);
-    question_drop_all(c);
+    question_drop_all(c, true);
     record(c, outcome_name(done));
     /* The parts may lie in the call's own buffers or in the line: tell first, give back after. */
     ops->on_done(ctx, done);
@@ -243,6 +243,7 @@ void call_cancel(struct call *c, const char *why)
     record(c, "cancelled");
     if (c->pending)
         pending_cancel(take_ptr(&c->pending), why);
+    question_drop_all(c, false);
     give(c);
 }
 
@@ -278,7 +279,11 @@ static void got_lane(void *ctx, struct lane *lane)
     c->wait = NULL;
     c->lane = lane;
     lane_hold(lane, &c->holder, &call_holder_ops, c);
-    call_send(c);
+    if (c->rounds > 0 && lane->era == ERA_LEGACY)
+        call_fail(c, false, FAULT_OUTCOME_UNKNOWN, "server '%s' forgot the call while its client was asked",
+                  server_name(c));
+    else
+        call_send(c);
 }
 
 static void no_lane(void *ctx, const struct fault_told *fault)
@@ -309,6 +314,33 @@ static int64_t deadline_of(const struct call *c, const struct call_spec *spec)
     return ms;
 }
 
+bool call_ask_lane(struct call *c)
+{
+    int64_t left = c->deadline_at - clock_ms(), ready = upstream_config(c->upstream)->timeout.ready;
+    struct lane_want want = {.caller = c->caller,
+                             .deadline_ms = ready < left ? ready : left,
+                             .on_lane = got_lane,
+                             .on_fault = no_lane,
+                             .ctx = c};
+    bool is_gone = false;
+    c->gone = &is_gone;
+    struct lane_wait *wait = upstream_lane(c->upstream, &want);
+    if (is_gone)
+        return false;
+    c->gone = NULL;
+    c->wait = wait;
+    return true;
+}
+
+/* The server behind an item of the catalogue. NULL: the call was failed. */
+static struct upstream *find_server(struct call *c, const char *name)
+{
+    struct upstream *u = hub_find_upstream(c->calls->hub, name);
+    if (!u)
+        call_fail(c, false, FAULT_SERVER_DOWN, "server '%s' is not configured any more", name);
+    return u;
+}
+
 /* Where a call goes: the server and its own name for the thing. NULL: it was failed. */
 static struct upstream *resolve_item(struct call *c, enum item_kind kind, struct bytes name)
 {
@@ -320,7 +352,8 @@ static struct upstream *resolve_item(struct call *c, enum item_kind kind, struct
         return NULL;
     }
     buf_add_bytes(&c->tool, item->name);
-    return hub_find_upstream(hub, item->server);
+    c->wraps_structured = item->wraps_structured;
+    return find_server(c, item->server);
 }
 
 static struct upstream *resolve_uri(struct call *c, struct bytes uri)
@@ -341,7 +374,7 @@ static struct upstream *resolve_uri(struct call *c, struct bytes uri)
         return NULL;
     }
     buf_add_bytes(&c->tool, there);
-    return hub_find_upstream(hub, server);
+    return find_server(c, server);
 }
 
 /* completion/complete names a prompt or a template in `ref`. */
@@ -429,33 +462,18 @@ struct call *call_start(struct hub *hub, const struct call_spec *spec)
                   c->name.p);
         return NULL;
     }
-    int64_t deadline = deadline_of(c, spec);
-    c->deadline_at = clock_ms() + deadline;
+    c->deadline_at = clock_ms() + deadline_of(c, spec);
     if (call_prepare(c, spec) < 0)
         return NULL;
     publish(c, "call.started", NULL, 0);
-    int64_t ready = upstream_config(c->upstream)->timeout.ready;
-    struct lane_want want = {.caller = c->caller,
-                             .deadline_ms = ready < deadline ? ready : deadline,
-                             .on_lane = got_lane,
-                             .on_fault = no_lane,
-                             .ctx = c};
-    bool is_gone = false;
-    c->gone = &is_gone;
-    struct lane_wait *wait = upstream_lane(c->upstream, &want);
-    if (is_gone)
-        return NULL;
-    c->gone = NULL;
-    c->wait = wait;
-    return c;
+    return call_ask_lane(c) ? c : NULL;
 }
 
 /* --- for people --- */
 
 void call_each(struct hub *hub, void (*fn)(const struct call_view *v, void *ctx), void *ctx)
 {
-    list_each(l, &hub->calls->all)
-    {
+    list_each (l, &hub->calls->all) {
         struct call *c = list_entry(l, struct call, link);
         struct call_view v = {.id = call_id(c),
                               .server = server_name(c),
@@ -470,8 +488,7 @@ void call_each(struct hub *hub, void (*fn)(const struct call_view *v, void *ctx)
 
 int call_stop(struct hub *hub, const char *id, const char *by)
 {
-    list_each(l, &hub->calls->all)
-    {
+    list_each (l, &hub->calls->all) {
         struct call *c = list_entry(l, struct call, link);
         if (strcmp(call_id(c), id) != 0)
             continue;

@@ -49,6 +49,7 @@ struct call {
     bool has_ticket_state;
     unsigned char digest[32];
     bool has_digest;
+    bool wraps_structured; /* the tool's: legacy callers see its structuredContent in {"result":…} */
 
     struct lane_wait *wait;
     struct holder holder;
@@ -62,7 +63,7 @@ struct call {
     bool has_progress;
 
     struct asked *asked; /* QUESTIONS_MAX of them once there is one */
-    bool *gone;          /* set when the call is given back while call_start still looks at it */
+    bool *gone;          /* set when the call is given back while call_ask_lane still looks at it */
     size_t asked_count, open_count;
     uint64_t last_question;
     int rounds;
@@ -75,10 +76,11 @@ void call_fail(struct call *c, bool is_protocol, enum fault fault, const char *f
 void call_fail_told(struct call *c, const struct fault_told *fault);
 struct era_spec call_era(const struct call *c);
 void call_set_timer(struct call *c, int what, int64_t ms);
+bool call_ask_lane(struct call *c); /* false: the call was finished in here */
 
 /* call_send.c */
 int call_prepare(struct call *c, const struct call_spec *spec); /* 0, or <0: it was failed */
-void call_send(struct call *c);
+void call_send(struct call *c); /* on its lane; asks for another when the server is not there any more */
 void call_flush_progress(struct call *c);
 
 /* question.c */
@@ -86,6 +88,8 @@ extern const struct holder_ops call_holder_ops;
 void question_round(struct call *c, const struct envelope *e); /* input_required from a modern server */
 void question_timed_out(struct call *c);
 void question_next_round(struct call *c);
-void question_drop_all(struct call *c); /* the client need not answer any more */
+/* The call is over: a server that still waits for an answer hears that none comes; so does the client, if
+ * wanted. */
+void question_drop_all(struct call *c, bool tells_client);
 /* A modern caller's retry: opens its ticket. 0, or <0: it was failed. */
 int question_read_retry(struct call *c, const struct envelope *e);

@@ -183,7 +183,8 @@ static void got_progress(void *ctx, const struct envelope *e)
     /* Held frames replace each other; the last one always goes before the result (call_finish). */
     add_progress(c, e, &c->held);
     int64_t since = clock_ms() - c->progress_sent_at;
-    if (since >= PROGRESS_GAP_MS)
+    bool is_busy = timer_is_started(&c->timer) && c->timer_is != CALL_TIMER_PROGRESS; /* a question is out */
+    if (since >= PROGRESS_GAP_MS || is_busy)
         call_flush_progress(c);
     else if (!timer_is_started(&c->timer))
         call_set_timer(c, CALL_TIMER_PROGRESS, PROGRESS_GAP_MS - since);
@@ -255,6 +256,11 @@ static void got_answer(void *ctx, const struct line_answer *answer)
         return;
     }
     case LINE_LOST:
+        if (answer->fault.fault == FAULT_SERVER_DOWN) { /* not a byte of it had left */
+            call_fail(c, false, FAULT_SERVER_DOWN, "server '%s': %s", upstream_config(c->upstream)->name,
+                      answer->fault.text);
+            return;
+        }
         done.outcome = CALL_FAULT;
         fault_tell(&done.fault, FAULT_OUTCOME_UNKNOWN,
                    "server '%s' ended during the call; whether it took effect is not known",
@@ -274,6 +280,14 @@ void call_send(struct call *c)
 {
     int64_t left = c->deadline_at - clock_ms();
     struct line *line = c->lane->line;
+    if (!line) {
+        /* The server went away while its client was asked. What it had to remember travels with the request,
+         * so its next process can go on; when there is none the caller is told. */
+        lane_let_go(&c->holder);
+        c->lane = NULL;
+        call_ask_lane(c);
+        return;
+    }
     struct request_spec spec = {.method = c->method,
                                 .params = assemble(c, line_next_id(line)),
                                 .deadline_ms = left > 0 ? left : 0,

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { PRIVATE_MAX = 16, PLAIN_AFTER = 100, PRIVATE_IDLE_MS = 300000 };
+enum { PRIVATE_MAX = 16, PRIVATE_TOTAL_MAX = 256, PLAIN_AFTER = 100, PRIVATE_IDLE_MS = 300000 };
 
 struct lane_wait {
     struct link link; /* in waits or private_waits, or in its lane's `wanted_by` alone */
@@ -89,8 +89,14 @@ static void fail_wait(struct lane_wait *w, const struct fault_told *fault)
 static void waited_long(void *ctx)
 {
     struct lane_wait *w = ctx;
+    struct upstream *u = w->upstream;
     struct fault_told fault;
-    lane_tell_fault(w->upstream, &fault);
+    lane_tell_fault(u, &fault);
+    if (u->lane.line)
+        fault_tell(&fault, FAULT_SERVER_DOWN,
+                   w->coming ? "server '%s' did not start for this session in time"
+                             : "server '%s' has no line left for this session: all are busy",
+                   u->config->name);
     fail_wait(w, &fault);
 }
 
@@ -98,14 +104,21 @@ static void waited_long(void *ctx)
 
 static struct private_lane *find_idle(struct upstream *u, const struct caller *caller)
 {
-    list_each(l, &u->private_lanes)
-    {
+    list_each (l, &u->private_lanes) {
         struct private_lane *p = list_entry(l, struct private_lane, link);
-        if (p->lane.line && list_is_empty(&p->lane.holders) && p->can == caller->can &&
-            strcmp(p->session, caller->session) == 0)
+        if (p->lane.line && line_is_open(p->lane.line) && list_is_empty(&p->lane.holders) &&
+            p->can == caller->can && strcmp(p->session, caller->session) == 0)
             return p;
     }
     return NULL;
+}
+
+static bool has_room(const struct upstream *u)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < u->hub->upstream_count; i++)
+        total += u->hub->upstreams[i]->private_count;
+    return u->private_count < PRIVATE_MAX && total < PRIVATE_TOTAL_MAX;
 }
 
 static void private_idle(void *ctx)
@@ -149,12 +162,13 @@ static void private_failed(struct private_lane *p, const struct why *why)
     if (w)
         w->coming = NULL;
     end_private(p);
-    if (!w)
-        return;
-    struct fault_told fault;
-    fault_tell(&fault, FAULT_SERVER_DOWN, "server '%s' could not be started for this session: %s",
-               u->config->name, why->text);
-    fail_wait(w, &fault);
+    if (w) {
+        struct fault_told fault;
+        fault_tell(&fault, FAULT_SERVER_DOWN, "server '%s' could not be started for this session: %s",
+                   u->config->name, why->text);
+        fail_wait(w, &fault);
+    }
+    serve_private_waits(u);
 }
 
 static void private_refused(void *ctx, const struct why *why)
@@ -240,8 +254,7 @@ static void end_private(struct private_lane *p)
     handshake_free(take_ptr(&p->handshake));
     /* Calls on it are finished by the line (LINE_LOST) and let go of the lane before it is gone. */
     process_free(take_ptr(&p->process));
-    list_each(l, &p->lane.holders)
-    {
+    list_each (l, &p->lane.holders) {
         struct holder *h = list_entry(l, struct holder, link);
         h->lane = NULL;
         list_drop(l);
@@ -251,36 +264,44 @@ static void end_private(struct private_lane *p)
     free(p);
 }
 
-static void serve_private_waits(struct upstream *u)
+/* Room for one more: idle lanes of other sessions go for it, the longest idle (first in the list) before
+ * others. */
+static bool make_room(struct upstream *u)
 {
-    list_each(l, &u->private_waits)
-    {
+    list_each (l, &u->private_lanes) {
+        struct private_lane *p = list_entry(l, struct private_lane, link);
+        if (has_room(u))
+            break;
+        if (p->lane.line && line_is_open(p->lane.line) && list_is_empty(&p->lane.holders)) {
+            end_private(p);
+            break;
+        }
+    }
+    return has_room(u);
+}
+
+/* One that waits gets what has become free. Whoever it is given to may do anything, so the list is looked at
+ * anew for the next. */
+static bool serve_one(struct upstream *u)
+{
+    list_each (l, &u->private_waits) {
         struct lane_wait *w = list_entry(l, struct lane_wait, link);
         struct private_lane *p = find_idle(u, w->want.caller);
         if (p) {
-            timer_stop(&p->idle);
             answer_wait(w, &p->lane);
-            return;
-        }
-        if (u->private_count < PRIVATE_MAX) {
-            make_private(w);
-            return;
-        }
-    }
-}
-
-/* Idle lanes of other sessions make room, the longest idle (first in the list) before others. */
-static bool make_room(struct upstream *u)
-{
-    list_each(l, &u->private_lanes)
-    {
-        struct private_lane *p = list_entry(l, struct private_lane, link);
-        if (p->lane.line && list_is_empty(&p->lane.holders)) {
-            end_private(p);
             return true;
         }
     }
-    return false;
+    if (list_is_empty(&u->private_waits) || !make_room(u))
+        return false;
+    make_private(list_entry(u->private_waits.next, struct lane_wait, link));
+    return true;
+}
+
+static void serve_private_waits(struct upstream *u)
+{
+    while (u->state != UPSTREAM_DRAINING && serve_one(u))
+        ;
 }
 
 /* The shared lane is up: gives the wait what it is for, or leaves it where it is. */
@@ -292,14 +313,11 @@ static void place(struct lane_wait *w)
         return;
     }
     struct private_lane *p = find_idle(u, w->want.caller);
-    if (p) {
-        timer_stop(&p->idle);
-        answer_wait(w, &p->lane);
-        return;
-    }
     list_drop(&w->link);
     list_add(&u->private_waits, &w->link);
-    if (u->private_count < PRIVATE_MAX || make_room(u))
+    if (p)
+        answer_wait(w, &p->lane);
+    else if (make_room(u))
         make_private(w);
     else if (u->class == CLASS_UNKNOWN)
         answer_wait(w, &u->lane);
@@ -318,7 +336,8 @@ void lanes_init(struct upstream *u)
 
 void lanes_serve_shared(struct upstream *u)
 {
-    list_each(l, &u->waits) place(list_entry(l, struct lane_wait, link));
+    while (!list_is_empty(&u->waits))
+        place(list_entry(u->waits.next, struct lane_wait, link));
 }
 
 void lanes_fail_shared(struct upstream *u, const struct fault_told *fault)
@@ -327,28 +346,58 @@ void lanes_fail_shared(struct upstream *u, const struct fault_told *fault)
         fail_wait(list_entry(u->waits.next, struct lane_wait, link), fault);
 }
 
+static void fail_private_waits(struct upstream *u, const struct fault_told *fault)
+{
+    while (!list_is_empty(&u->private_waits))
+        fail_wait(list_entry(u->private_waits.next, struct lane_wait, link), fault);
+}
+
+/* Whoever waits for it is told. */
+static void end_waiting(struct private_lane *p, const struct fault_told *fault)
+{
+    struct lane_wait *w = take_ptr(&p->wanted_by);
+    if (w)
+        w->coming = NULL;
+    end_private(p);
+    if (w)
+        fail_wait(w, fault);
+}
+
+static struct private_lane *any_idle(struct upstream *u)
+{
+    list_each (l, &u->private_lanes) {
+        struct private_lane *p = list_entry(l, struct private_lane, link);
+        if (list_is_empty(&p->lane.holders))
+            return p;
+    }
+    return NULL;
+}
+
+bool lanes_drain(struct upstream *u)
+{
+    struct fault_told fault;
+    lane_tell_fault(u, &fault);
+    lanes_fail_shared(u, &fault);
+    fail_private_waits(u, &fault);
+    struct private_lane *p;
+    while ((p = any_idle(u)))
+        end_waiting(p, &fault);
+    return list_is_empty(&u->private_lanes) && list_is_empty(&u->lane.holders);
+}
+
 void lanes_end(struct upstream *u)
 {
     struct fault_told fault;
     lane_tell_fault(u, &fault);
-    while (!list_is_empty(&u->private_waits))
-        fail_wait(list_entry(u->private_waits.next, struct lane_wait, link), &fault);
-    while (!list_is_empty(&u->private_lanes)) {
-        struct private_lane *p = list_entry(u->private_lanes.next, struct private_lane, link);
-        struct lane_wait *w = take_ptr(&p->wanted_by);
-        if (w) {
-            w->coming = NULL;
-            fail_wait(w, &fault);
-        }
-        end_private(p);
-    }
+    fail_private_waits(u, &fault);
+    while (!list_is_empty(&u->private_lanes))
+        end_waiting(list_entry(u->private_lanes.next, struct private_lane, link), &fault);
     lanes_fail_shared(u, &fault);
 }
 
 bool lanes_on_control(struct upstream *u, int64_t number, json_t *message, int fds[8])
 {
-    list_each(l, &u->private_lanes)
-    {
+    list_each (l, &u->private_lanes) {
         struct private_lane *p = list_entry(l, struct private_lane, link);
         if (process_number(p->process) == number) {
             process_on_control(p->process, message, fds);
@@ -360,12 +409,12 @@ bool lanes_on_control(struct upstream *u, int64_t number, json_t *message, int f
 
 void upstream_end_session(struct upstream *u, const char *session)
 {
-    list_each(l, &u->private_lanes)
-    {
+    list_each (l, &u->private_lanes) {
         struct private_lane *p = list_entry(l, struct private_lane, link);
         if (strcmp(p->session, session) == 0 && list_is_empty(&p->lane.holders) && !p->wanted_by)
             end_private(p);
     }
+    serve_private_waits(u);
 }
 
 static bool may_come_up(struct upstream *u)
@@ -401,7 +450,6 @@ struct lane_wait *upstream_lane(struct upstream *u, const struct lane_want *want
     if (is_up) {
         struct private_lane *p = find_idle(u, want->caller);
         if (p) {
-            timer_stop(&p->idle);
             want->on_lane(want->ctx, &p->lane);
             return NULL;
         }
@@ -415,13 +463,13 @@ struct lane_wait *upstream_lane(struct upstream *u, const struct lane_want *want
         list_add(&u->waits, &w->link);
         return w;
     }
-    if (u->private_count >= PRIVATE_MAX && u->class == CLASS_UNKNOWN && !make_room(u)) {
+    list_add(&u->private_waits, &w->link);
+    if (make_room(u)) {
+        make_private(w);
+    } else if (u->class == CLASS_UNKNOWN) {
         answer_wait(w, &u->lane);
         return NULL;
     }
-    list_add(&u->private_waits, &w->link);
-    if (u->private_count < PRIVATE_MAX || make_room(u))
-        make_private(w);
     return w;
 }
 
@@ -437,6 +485,8 @@ void lane_hold(struct lane *lane, struct holder *h, const struct holder_ops *ops
 {
     *h = (struct holder){.lane = lane, .ops = ops, .ctx = ctx};
     list_add(&lane->holders, &h->link);
+    if (lane->is_private)
+        timer_stop(&((struct private_lane *)lane)->idle);
 }
 
 void lane_let_go(struct holder *h)
@@ -449,8 +499,12 @@ void lane_let_go(struct holder *h)
         return;
     struct private_lane *p = (struct private_lane *)lane;
     struct upstream *u = lane->upstream;
-    if (p->is_ending)
+    if (p->is_ending || !line_is_open(p->lane.line)) /* lost: told to private_down in a moment */
         return;
+    if (u->state == UPSTREAM_DRAINING) {
+        end_private(p);
+        return;
+    }
     if (u->class == CLASS_UNKNOWN && ++u->plain_calls >= PLAIN_AFTER)
         u->class = CLASS_PLAIN;
     timer_start(&p->idle, PRIVATE_IDLE_MS);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { STDERR_LINE_MAX = 4096, STOP_GRACE_MS = 2000 };
+enum { STDERR_LINE_MAX = 4096, LAST_READS = 64, STOP_GRACE_MS = 2000 };
 
 struct process {
     struct hub *hub;
@@ -53,13 +53,6 @@ static void got_noise(void *ctx, struct bytes text)
     log_warn("upstream.noise", "server", p->server, "text", shown);
 }
 
-static void line_ended(void *ctx, const struct why *why)
-{
-    tell_down(ctx, why);
-}
-
-static const struct line_ops line_ops = {got_request, got_notification, got_noise, line_ended};
-
 static void stderr_lines(struct process *p)
 {
     for (;;) {
@@ -75,6 +68,28 @@ static void stderr_lines(struct process *p)
         buf_drop_front(&p->stderr_rest, end < STDERR_LINE_MAX ? end + 1 : STDERR_LINE_MAX);
     }
 }
+
+/* What was said before the end is there already, and is the reason more often than not: `cannot find module`
+ * comes without a newline, too. */
+static void stderr_last_words(struct process *p)
+{
+    char piece[4096];
+    ssize_t n;
+    for (int i = 0; p->stderr_fd >= 0 && i < LAST_READS && (n = read(p->stderr_fd, piece, sizeof(piece))) > 0;
+         i++)
+        buf_add(&p->stderr_rest, piece, (size_t)n);
+    if (p->stderr_rest.n)
+        buf_add_char(&p->stderr_rest, '\n');
+    stderr_lines(p);
+}
+
+static void line_ended(void *ctx, const struct why *why)
+{
+    stderr_last_words(ctx);
+    tell_down(ctx, why);
+}
+
+static const struct line_ops line_ops = {got_request, got_notification, got_noise, line_ended};
 
 static void stderr_close(struct process *p)
 {
@@ -92,6 +107,7 @@ static void stderr_ready(int events, void *ctx)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
+        stderr_last_words(p);
         stderr_close(p);
         return;
     }

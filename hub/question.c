@@ -80,6 +80,7 @@ static void ask(struct call *c, struct asked *a, const char *method, struct byte
     era_add_question(&shown, c->caller, method, params, c->endpoint ? NULL : server_name(c),
                      c->lane->era == ERA_MODERN);
     a->is_open = true;
+    call_flush_progress(c); /* what was said before the question is heard before it */
     pause_clock(c);
     struct question q = {.id = a->id, .method = method, .params = buf_bytes(&shown)};
     c->ops->on_question(c->ctx, &q);
@@ -91,14 +92,17 @@ static bool can_ask(const struct call *c, unsigned needs)
     return c->ops->on_question && c->caller->era == ERA_LEGACY && needs && (c->caller->can & needs) == needs;
 }
 
-void question_drop_all(struct call *c)
+void question_drop_all(struct call *c, bool tells_client)
 {
     for (size_t i = 0; i < c->asked_count; i++) {
-        if (!c->asked[i].is_open)
+        struct asked *a = &c->asked[i];
+        if (!a->is_open)
             continue;
-        c->asked[i].is_open = false;
-        if (c->ops->on_question_gone)
-            c->ops->on_question_gone(c->ctx, c->asked[i].id);
+        a->is_open = false;
+        if (c->lane->era == ERA_LEGACY && c->lane->line)
+            line_refuse_request(c->lane->line, buf_bytes(&a->key), -32603, "the call is over");
+        if (tells_client && c->ops->on_question_gone)
+            c->ops->on_question_gone(c->ctx, a->id);
     }
     c->asked_count = c->open_count = 0;
 }
@@ -357,6 +361,11 @@ void question_round(struct call *c, const struct envelope *e)
     const struct member *state = members_find(&e->inside, "requestState");
     struct call_done done = {0};
     struct buf text = {0};
+    if (state && state->value.n > TICKET_INNER_MOST) {
+        call_fail(c, false, FAULT_TOO_LARGE, "server '%s' keeps a state of %zu bytes, at most %d travel",
+                  server_name(c), state->value.n, TICKET_INNER_MOST);
+        return;
+    }
     if (state && state->type == JSON_T_STRING) {
         struct ticket ticket = ticket_of(c);
         ticket.inner = state->value;

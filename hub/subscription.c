@@ -8,7 +8,7 @@
 #include "hub/hub.h"
 #include "hub/upstream_parts.h"
 
-enum { SUBSCRIBE_MS = 30000, LISTEN_GATHER_MS = 20 };
+enum { SUBSCRIBE_MS = 30000, LISTEN_GATHER_MS = 20, LISTEN_AGAIN_MS = 1000 };
 static const int64_t FOR_EVER_MS = (int64_t)3650 * 24 * 3600 * 1000;
 
 struct subscription {
@@ -70,6 +70,9 @@ static void listen_ended(void *ctx, const struct line_answer *answer)
     if (answer->outcome == LINE_ERROR)
         log_info("upstream.listen_refused", "server", u->config->name, "code",
                  log_int(answer->envelope->error_code));
+    else if (answer->outcome !=
+             LINE_LOST) /* it was ended in good order: what is followed is asked for again */
+        timer_start(&u->listen_again, LISTEN_AGAIN_MS);
 }
 
 static const struct pending_ops listen_pending = {listen_ended, NULL};

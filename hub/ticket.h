@@ -10,6 +10,7 @@
 #include "core/store/store.h"
 
 struct tickets;
+enum { TICKET_INNER_MOST = 90 * 1024 }; /* of the server's own state; a larger one could not come back */
 enum ticket_kind { TICKET_RELAY, TICKET_PARKED, TICKET_RETRY, TICKET_APPROVAL };
 
 struct ticket {

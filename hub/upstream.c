@@ -22,6 +22,7 @@ enum {
     BACK_OFF_FIRST_MS = 100,
     BACK_OFF_MAX_MS = 30000,
     QUARANTINE_MS = 300000,
+    DRAIN_CHECK_MS = 20,
     LEGACY_VERDICT_MS = 24 * 3600 * 1000
 };
 
@@ -130,6 +131,8 @@ static void wait_for(struct upstream *u, int64_t ms)
 static void lost(struct upstream *u, const struct why *why)
 {
     end_sibling(u);
+    if (u->state == UPSTREAM_DRAINING)
+        lanes_end(u);
     end_shared(u);
     timer_stop(&u->timer);
     if (u->state == UPSTREAM_DRAINING) {
@@ -172,7 +175,10 @@ static void timed_out(void *ctx)
         begin(u);
         return;
     case UPSTREAM_DRAINING:
-        lost(u, &why);
+        if (lanes_drain(u) || clock_ms() >= u->drain_until)
+            lost(u, &why);
+        else
+            timer_start(&u->timer, DRAIN_CHECK_MS);
         return;
     default:
         return;
@@ -202,6 +208,8 @@ static void got_facts(void *ctx, const struct facts *facts)
 {
     struct upstream *u = ctx;
     u->handshake = NULL;
+    if (u->state != UPSTREAM_HANDSHAKING)
+        return; /* being stopped */
     timer_stop(&u->timer);
     struct facts kept = *facts;
     const struct facts *known = catalogue_facts(u->hub->catalogue, u->config->name);
@@ -214,8 +222,8 @@ static void got_facts(void *ctx, const struct facts *facts)
     struct listing *listing =
         listing_new(u->hub->loop, u->hub->catalogue, u->config->name, u->lane.line, facts, &listing_ops, u);
     u->listing = listing;
-    subscriptions_up(u, facts);
     catalogue_set_facts(u->hub->catalogue, u->config->name, &kept);
+    subscriptions_up(u, facts);
     lanes_serve_shared(u);
 }
 
@@ -244,6 +252,8 @@ static enum era era_of(const struct upstream *u)
 static void shared_up(void *ctx)
 {
     struct upstream *u = ctx;
+    if (u->state != UPSTREAM_STARTING)
+        return; /* being stopped */
     set_state(u, UPSTREAM_HANDSHAKING, "");
     u->handshake = handshake_new(process_line(u->shared), era_of(u), BYTES_NONE, &handshake_ops, u);
 }
@@ -311,8 +321,7 @@ static void start_shared(struct upstream *u)
 
 static void note_verdict(struct upstream *u, enum era era)
 {
-    struct facts facts = {
-        .known = true, .era = era, .probed_at = stamp_now().ms, .capabilities = BYTES("{}")};
+    struct facts facts = {.known = true, .era = era, .probed_at = stamp_now().ms};
     facts.revision = era == ERA_MODERN ? REVISION_2026_07_28 : REVISION_2025_11_25;
     const struct facts *old = catalogue_facts(u->hub->catalogue, u->config->name);
     if (old->capabilities.n) {
@@ -327,6 +336,8 @@ static void got_verdict(void *ctx, enum verdict verdict, const struct why *why)
 {
     struct upstream *u = ctx;
     u->probe = NULL;
+    if (u->state != UPSTREAM_PROBING)
+        return; /* being stopped */
     struct why copy = *why;
     end_sibling(u);
     if (verdict == VERDICT_NOT_SERVED) {
@@ -342,6 +353,8 @@ static const struct probe_ops probe_ops = {got_verdict};
 static void sibling_up(void *ctx)
 {
     struct upstream *u = ctx;
+    if (u->state != UPSTREAM_PROBING)
+        return;
     u->probe = probe_new(process_line(u->sibling), &probe_ops, u);
 }
 
@@ -350,7 +363,7 @@ static void sibling_down(void *ctx, const struct why *why)
     struct upstream *u = ctx;
     struct why copy = *why;
     bool was_up = process_line(u->sibling) != NULL;
-    if (!was_up) {
+    if (!was_up || u->state != UPSTREAM_PROBING) {
         lost(u, &copy); /* it could not even be started: that says nothing of its era */
         return;
     }
@@ -448,18 +461,10 @@ void upstream_stop(struct upstream *u, const char *why)
     u->is_restarting = false;
     if (u->state == UPSTREAM_OFF || u->state == UPSTREAM_DRAINING)
         return;
-    struct line *line = u->lane.line;
-    size_t own = u->listen ? 1 : 0;
-    bool is_busy = line && line_counts(line).in_flight > own;
     set_state(u, UPSTREAM_DRAINING, why);
-    struct fault_told fault;
-    lane_tell_fault(u, &fault);
-    lanes_fail_shared(u, &fault);
-    lanes_end(u);
-    if (is_busy)
-        timer_start(&u->timer, u->hub->config->drain_ms);
-    else
-        timer_start(&u->timer, 0);
+    u->drain_until = clock_ms() + u->hub->config->drain_ms;
+    lanes_drain(u);
+    timer_start(&u->timer, 0);
 }
 
 void upstream_restart(struct upstream *u)

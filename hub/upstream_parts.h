@@ -14,9 +14,10 @@ struct upstream {
     const struct config_server *config;
     enum upstream_state state;
     char reason[200];
-    int64_t since;    /* wall ms */
-    int64_t retry_at; /* monotonic ms, LOST and QUARANTINED */
-    int back_off;     /* deaths in a row since READY */
+    int64_t since;       /* wall ms */
+    int64_t retry_at;    /* monotonic ms, LOST and QUARANTINED */
+    int64_t drain_until; /* monotonic ms, DRAINING: calls that are not done by then are lost */
+    int back_off;        /* deaths in a row since READY */
     int restarts;
     int64_t deaths[16];
     size_t death_count;
@@ -50,6 +51,9 @@ struct upstream {
 void lanes_init(struct upstream *u);
 void lanes_serve_shared(struct upstream *u);                                /* the shared lane is up */
 void lanes_fail_shared(struct upstream *u, const struct fault_told *fault); /* it will not be */
+/* No new calls: who waits is told, idle private lanes end, busy ones when their call is done. True when no
+ * call is left. */
+bool lanes_drain(struct upstream *u);
 void lanes_end(struct upstream *u);
 bool lanes_on_control(struct upstream *u, int64_t number, json_t *message, int fds[8]);
 void lane_tell_fault(const struct upstream *u,
