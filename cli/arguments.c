@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 
+#include "cli/rest.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
@@ -38,37 +39,52 @@ static const char *type_of(const json_t *schema, const char *key)
     return json_is_string(type) ? json_string_value(type) : "string";
 }
 
-static bool is_literal(const char *type)
+/* "an integer", for a message; NULL: written as text. */
+static const char *literal_of(const char *type)
 {
-    static const char *const types[] = {"integer", "number", "boolean", "array", "object", "null"};
+    static const char *const types[][2] = {
+        {"integer", "an integer"   },
+        {"number",  "a number"     },
+        {"boolean", "true or false"},
+        {"array",   "an array"     },
+        {"object",  "an object"    },
+        {"null",    "null"         },
+    };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (strcmp(type, types[i]) == 0)
-            return true;
-    return false;
+        if (strcmp(type, types[i][0]) == 0)
+            return types[i][1];
+    return NULL;
 }
 
-static int add_value(const struct cli *c, struct buf *out, const char *key, const char *value,
-                     const char *type)
+/* Checked, but not printed anew: a number keeps the form it was typed in. */
+static int add_literal(const struct cli *c, struct buf *out, const char *key, struct bytes value,
+                       const char *what)
 {
     struct why why = {0};
-    if (!is_literal(type)) {
-        struct buf text = {0};
-        int status = EXIT_DONE;
-        if (value[0] == '@')
-            status = arguments_read(c, value + 1, &text);
-        else
-            buf_add_text(&text, value);
-        buf_add_json(out, buf_bytes(&text));
-        buf_end(&text);
-        return status;
-    }
-    _cleanup_json_ json_t *tree = json_read(bytes_of(value), &why);
+    _cleanup_json_ json_t *tree = rest_json(value, &why);
     if (!tree)
-        return cli_fail(c, EXIT_USAGE, "'%s' must be %s %s as JSON; '%s' is not: %s", key,
-                        strchr("aeiou", type[0]) ? "an" : "a", type, value, why.text);
-    /* The number keeps the form it was typed in. */
-    buf_add_text(out, value);
+        return cli_fail(c, EXIT_USAGE, "'%s' must be %s in JSON: %s", key, what, why.text);
+    buf_add_bytes(out, value);
     return EXIT_DONE;
+}
+
+/* `literal` NULL: text. */
+static int add_value(const struct cli *c, struct buf *out, const char *key, const char *value,
+                     const char *literal)
+{
+    struct buf file = {0};
+    struct bytes given = bytes_of(value);
+    int status = EXIT_DONE;
+    if (value[0] == '@') {
+        status = arguments_read(c, value + 1, &file);
+        given = file.n ? buf_bytes(&file) : BYTES("");
+    }
+    if (status == EXIT_DONE && literal)
+        status = add_literal(c, out, key, given, literal);
+    else if (status == EXIT_DONE)
+        buf_add_json(out, given);
+    buf_end(&file);
+    return status;
 }
 
 int arguments_add(const struct cli *c, struct buf *out, char **words, int n, const json_t *schema)
@@ -76,16 +92,17 @@ int arguments_add(const struct cli *c, struct buf *out, char **words, int n, con
     buf_add_char(out, '{');
     for (int i = 0; i < n; i++) {
         const char *equals = strchr(words[i], '=');
-        if (!equals || equals == words[i])
+        bool is_json = equals && equals > words[i] && equals[-1] == ':';
+        size_t length = equals ? (size_t)(equals - words[i]) - is_json : 0;
+        if (!length)
             return cli_fail(c, EXIT_USAGE, "'%s': arguments are KEY=VALUE, or KEY:=JSON", words[i]);
-        bool is_json = equals[-1] == ':';
-        _cleanup_free_ char *key =
-            bytes_copy((struct bytes){words[i], (size_t)(equals - words[i]) - is_json});
+        _cleanup_free_ char *key = bytes_copy((struct bytes){words[i], length});
         if (i)
             buf_add_char(out, ',');
         buf_add_json_text(out, key);
         buf_add_char(out, ':');
-        int status = add_value(c, out, key, equals + 1, is_json ? "object" : type_of(schema, key));
+        int status =
+            add_value(c, out, key, equals + 1, is_json ? "a value" : literal_of(type_of(schema, key)));
         if (status)
             return status;
     }

@@ -158,7 +158,7 @@ static void open_stream(struct making *m)
 /* The same object as for a call that was done at once. */
 static void add_object(struct making *m)
 {
-    _cleanup_json_ json_t *result = json_read(buf_bytes(&m->body), NULL);
+    _cleanup_json_ json_t *result = rest_json(buf_bytes(&m->body), NULL);
     bool is_error = json_is_true(json_object_get(result, "isError"));
     _cleanup_json_ json_t *object = json_read(bytes_of(m->head), NULL);
     json_object_set_new(object, "state", json_string("finished"));

@@ -4,6 +4,7 @@
 #include "cli/follow.h"
 #include "cli/print.h"
 #include "cli/rest.h"
+#include "core/base/clock.h"
 #include "core/base/json.h"
 
 #include <errno.h>
@@ -88,24 +89,45 @@ int resource_read_run(struct cli *c)
     return EXIT_DONE;
 }
 
-static void changed(const json_t *event, void *ctx)
+struct watch_state {
+    const struct cli *cli;
+    bool was_refused;
+};
+
+static void tell_change(const struct cli *c)
 {
-    const struct cli *c = ctx;
-    const char *at = json_str(event, "ts");
+    char at[25];
+    stamp_text(stamp_now(), at);
     if (c->output != OUTPUT_TABLE) {
+        _cleanup_json_ json_t *event = json_pack("{s:s, s:s}", "ts", at, "uri", c->argv[0]);
         print_json(c, event);
     } else {
-        printf("%s  ", at ? at : "");
+        printf("%s  ", at);
         print_text(c, bytes_of(c->argv[0]));
     }
     fflush(stdout);
 }
 
+/* First the hub says what it listens to: without our uri in it, there is nothing to wait for. */
+static bool got_message(const json_t *message, void *ctx)
+{
+    struct watch_state *w = ctx;
+    const char *method = json_str(message, "method");
+    const json_t *params = json_object_get(message, "params");
+    const json_t *kept = json_object_get(json_object_get(params, "notifications"), "resourceSubscriptions");
+    if (method && strcmp(method, "notifications/resources/updated") == 0)
+        tell_change(w->cli);
+    else if (method && strcmp(method, "notifications/subscriptions/acknowledged") == 0 &&
+             !json_array_size(kept))
+        w->was_refused = true;
+    return !w->was_refused;
+}
+
 int resource_watch_run(struct cli *c)
 {
-    struct buf topic = {0};
-    buf_addf(&topic, "resource:%s", c->argv[0]);
-    int status = follow_events(c, topic.p, changed, c);
-    buf_end(&topic);
+    struct watch_state w = {.cli = c};
+    int status = follow_resource(c, c->argv[0], got_message, &w);
+    if (w.was_refused)
+        return cli_fail(c, EXIT_FAILED, "nobody tells of changes of '%s'", c->argv[0]);
     return status;
 }

@@ -97,7 +97,7 @@ int server_restart_run(struct cli *c)
     return order(c, "/restart");
 }
 
-static void follow_line(const json_t *event, void *ctx)
+static bool follow_line(const json_t *event, void *ctx)
 {
     const struct cli *c = ctx;
     const json_t *data = json_object_get(event, "data");
@@ -109,6 +109,7 @@ static void follow_line(const json_t *event, void *ctx)
         print_text(c, bytes_of(text ? text : ""));
     }
     fflush(stdout);
+    return true;
 }
 
 int server_logs_run(struct cli *c)

@@ -176,7 +176,7 @@ static int add_given_json(const struct cli *c, const char *given, struct buf *ou
     else
         buf_add_text(&text, given);
     if (status == EXIT_DONE) {
-        _cleanup_json_ json_t *tree = json_read(buf_bytes(&text), &why);
+        _cleanup_json_ json_t *tree = rest_json(buf_bytes(&text), &why);
         if (!tree)
             status = cli_fail(c, EXIT_USAGE, "'--json': %s", why.text);
         else if (!json_is_object(tree))
@@ -219,7 +219,7 @@ static int add_body(const struct cli *c, struct buf *out)
 static int print_result(const struct cli *c, struct bytes text)
 {
     struct why why = {0};
-    _cleanup_json_ json_t *call = json_read(text, &why);
+    _cleanup_json_ json_t *call = rest_json(text, &why);
     if (!call)
         return cli_fail(c, EXIT_FAILED, "the hub's answer is no JSON: %s", why.text);
     const json_t *result = json_object_get(call, "result"), *content = json_object_get(result, "content");

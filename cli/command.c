@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -342,10 +343,12 @@ static int run_row(struct cli *c, int argc, char **argv, const int *at, int word
  * arriving is. */
 static int close_output(const struct cli *c, int status)
 {
+    struct pollfd out = {.fd = STDOUT_FILENO};
     bool failed = fflush(stdout) != 0 || ferror(stdout);
-    if (!failed || errno == EPIPE || status != EXIT_DONE)
+    int error = errno;
+    if (!failed || status != EXIT_DONE || (poll(&out, 1, 0) >= 0 && out.revents & POLLERR))
         return status;
-    return cli_fail(c, EXIT_FAILED, "cannot write the output: %s", strerror(errno));
+    return cli_fail(c, EXIT_FAILED, "cannot write the output: %s", strerror(error));
 }
 
 int cli_main(const struct cli_wiring *wiring, int argc, char **argv)

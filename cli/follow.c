@@ -20,10 +20,12 @@ struct follow {
     struct sse_reader reader;
     struct timer again;
     int64_t pause_ms;
-    struct buf path, last;
+    struct buf path, headers,
+        body; /* of the request; with a body it is a POST, and nothing is caught up on */
+    struct buf last;
     int status, http_status;
     bool was_up;
-    void (*fn)(const json_t *event, void *ctx);
+    bool (*fn)(const json_t *event, void *ctx);
     void *ctx;
 };
 
@@ -39,8 +41,9 @@ static void got_event(const struct sse_event *e, void *ctx)
     if (!e->data.n)
         return;
     _cleanup_json_ json_t *event = json_read(e->data, NULL);
-    if (event)
-        f->fn(event, f->ctx);
+    bool goes_on = !event || f->fn(event, f->ctx);
+    if (!goes_on || ferror(stdout)) /* an error: nobody reads on */
+        loop_stop(f->loop);
 }
 
 static void on_head(struct http_call *call, int status, void *ctx)
@@ -86,12 +89,19 @@ static void open_stream(void *ctx)
 {
     struct follow *f = ctx;
     struct buf headers = {0};
-    buf_add_text(&headers, "Accept: text/event-stream\r\n");
+    buf_add_text(&headers, "Accept: application/json, text/event-stream\r\n");
+    if (f->headers.n)
+        buf_add_bytes(&headers, buf_bytes(&f->headers));
     if (f->last.n)
         buf_addf(&headers, "Last-Event-ID: %s\r\n", f->last.p);
     sse_reader_end(&f->reader);
     sse_reader_init(&f->reader, EVENT_MOST);
-    struct http_spec spec = {.method = "GET", .path = f->path.p, .headers = headers.p, .ops = &ops, .ctx = f};
+    struct http_spec spec = {.method = f->body.n ? "POST" : "GET",
+                             .path = f->path.p,
+                             .headers = headers.p,
+                             .body = buf_bytes(&f->body),
+                             .ops = &ops,
+                             .ctx = f};
     f->call = http_send(f->http, &spec);
     buf_end(&headers);
 }
@@ -104,33 +114,61 @@ static void interrupted(int signo, void *ctx)
     loop_stop(f->loop);
 }
 
-int follow_events(struct cli *c, const char *topics, void (*fn)(const json_t *event, void *ctx), void *ctx)
+static void run(struct follow *f)
 {
-    struct follow f = {.cli = c, .fn = fn, .ctx = ctx, .pause_ms = AGAIN_MS};
-    char room[256];
-    struct why why = {0};
-    f.loop = loop_new();
-    f.http = http_new(f.loop, rest_base(c, room, sizeof(room)), &why);
-    if (!f.http) {
-        loop_free(f.loop);
-        return cli_fail(c, EXIT_USAGE, "%s", why.text);
-    }
-    sse_reader_init(&f.reader, EVENT_MOST);
-    rest_path(&f.path, "/api/v1/events?topics=", topics, "");
-    timer_init(&f.again, f.loop, open_stream, &f);
-    struct signal_watch *on_int = signal_watch_new(f.loop, SIGINT, interrupted, &f);
-    struct signal_watch *on_term = signal_watch_new(f.loop, SIGTERM, interrupted, &f);
-    open_stream(&f);
-    loop_run(f.loop);
-    timer_stop(&f.again);
-    if (f.call)
-        http_cancel(f.call);
+    sse_reader_init(&f->reader, EVENT_MOST);
+    timer_init(&f->again, f->loop, open_stream, f);
+    struct signal_watch *on_int = signal_watch_new(f->loop, SIGINT, interrupted, f);
+    struct signal_watch *on_term = signal_watch_new(f->loop, SIGTERM, interrupted, f);
+    open_stream(f);
+    loop_run(f->loop);
+    timer_stop(&f->again);
+    if (f->call)
+        http_cancel(f->call);
     signal_watch_free(on_int);
     signal_watch_free(on_term);
-    http_free(f.http);
-    sse_reader_end(&f.reader);
-    buf_end(&f.path);
-    buf_end(&f.last);
-    loop_free(f.loop);
-    return f.status;
+    sse_reader_end(&f->reader);
+}
+
+static int follow(struct follow *f)
+{
+    char room[256];
+    struct why why = {0};
+    f->pause_ms = AGAIN_MS;
+    f->loop = loop_new();
+    f->http = http_new(f->loop, rest_base(f->cli, room, sizeof(room)), &why);
+    if (f->http)
+        run(f);
+    else
+        f->status = cli_fail(f->cli, EXIT_USAGE, "%s", why.text);
+    http_free(f->http);
+    loop_free(f->loop);
+    buf_end(&f->path);
+    buf_end(&f->headers);
+    buf_end(&f->body);
+    buf_end(&f->last);
+    return f->status;
+}
+
+int follow_events(struct cli *c, const char *topics, bool (*fn)(const json_t *event, void *ctx), void *ctx)
+{
+    struct follow f = {.cli = c, .fn = fn, .ctx = ctx};
+    rest_path(&f.path, "/api/v1/events?topics=", topics, "");
+    return follow(&f);
+}
+
+int follow_resource(struct cli *c, const char *uri, bool (*fn)(const json_t *message, void *ctx), void *ctx)
+{
+    struct follow f = {.cli = c, .fn = fn, .ctx = ctx};
+    buf_add_text(&f.path, "/mcp");
+    buf_add_text(&f.headers, "Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+                             "Mcp-Method: subscriptions/listen\r\n");
+    buf_add_text(&f.body,
+                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{\"_meta\":{"
+                 "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
+                 "\"io.modelcontextprotocol/clientCapabilities\":{}},\"notifications\":{"
+                 "\"resourceSubscriptions\":[");
+    buf_add_json_text(&f.body, uri);
+    buf_add_text(&f.body, "]}}}");
+    return follow(&f);
 }

@@ -122,37 +122,55 @@ static void add_man_options(struct buf *out, const struct option_row *rows)
     }
 }
 
+static void add_man_command(struct buf *out, const struct command *c)
+{
+    struct buf usage = {0};
+    add_usage(&usage, c);
+    buf_add_text(out, ".SS ");
+    add_escaped(out, usage.p);
+    buf_add_char(out, '\n');
+    add_escaped(out, c->help);
+    buf_add_text(out, ".\n");
+    if (c->more) {
+        buf_add_text(out, ".PP\n");
+        add_escaped(out, c->more);
+        buf_add_char(out, '\n');
+    }
+    add_man_options(out, c->options);
+    buf_end(&usage);
+}
+
+static const char man_end[] =
+    ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 hub unreachable, 4 not authenticated, 5 timeout, 6 the "
+    "tool "
+    "said it failed, 7 denied, 8 faults were found, 130 interrupted.\n"
+    ".SH ENVIRONMENT\n.TP\n.B TRUNKLINE_HUB\nWhere the hub is, as\n.BR \\-\\-hub .\n"
+    ".TP\n.B NO_COLOR\nNo colours, whatever its value.\n"
+    ".SH FILES\n.TP\n.I /etc/trunkline/trunkline.json\nThe configuration.\n"
+    ".TP\n.I /run/trunkline/api.sock\nThe hub's local socket.\n";
+
 void help_add_man(struct buf *out, const char *noun)
 {
+    const char *dash = noun ? "-" : "", *name = noun ? noun : "";
     buf_addf(out,
-             ".TH TRUNKLINE%s%s 1 \"\" \"trunkline " TRUNKLINE_VERSION "\"\n.SH NAME\ntrunkline%s%s \\- %s\n",
-             noun ? "-" : "", noun ? noun : "", noun ? "-" : "", noun ? noun : "",
-             noun ? "commands of trunkline(1)" : "one endpoint in front of many MCP servers");
+             ".TH TRUNKLINE%s%s 1 \"\" \"trunkline " TRUNKLINE_VERSION "\"\n.SH NAME\ntrunkline%s%s \\- ",
+             dash, name, dash, name);
+    if (noun)
+        buf_addf(out, "the %s commands of trunkline(1)\n", noun);
+    else
+        buf_add_text(out, "one endpoint in front of many MCP servers\n");
+    buf_addf(out,
+             ".SH SYNOPSIS\n.B trunkline\n[\\fIglobal options\\fR] %s%s\\fIverb\\fR [\\fIarguments\\fR]\n",
+             name, noun ? " " : "[\\fInoun\\fR] ");
     buf_add_text(out, ".SH COMMANDS\n");
     for (const struct command *c = commands; c->verb; c++) {
-        bool fits = noun ? c->noun && strcmp(c->noun, noun) == 0 : true;
-        if (!fits || c->is_hidden)
-            continue;
-        struct buf usage = {0};
-        add_usage(&usage, c);
-        buf_add_text(out, ".SS ");
-        add_escaped(out, usage.p);
-        buf_add_char(out, '\n');
-        add_escaped(out, c->help);
-        buf_add_text(out, ".\n");
-        if (c->more) {
-            buf_add_text(out, ".PP\n");
-            add_escaped(out, c->more);
-            buf_add_char(out, '\n');
-        }
-        add_man_options(out, c->options);
-        buf_end(&usage);
+        bool fits = !noun || (c->noun && strcmp(c->noun, noun) == 0);
+        if (fits && !c->is_hidden)
+            add_man_command(out, c);
     }
     buf_add_text(out, ".SH GLOBAL OPTIONS\n");
     add_man_options(out, global_options);
-    buf_add_text(
-        out, ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 hub unreachable, 4 not authenticated, 5 timeout, "
-             "6 the tool said it failed, 7 denied, 8 faults were found, 130 interrupted.\n");
+    buf_add_text(out, man_end);
 }
 
 void help_add_reference(struct buf *out)

@@ -125,13 +125,19 @@ int rest_fetch(const struct cli *c, const char *method, const char *path, struct
     return status >= 200 && status < 300 ? EXIT_DONE : rest_refused(c, status, buf_bytes(out));
 }
 
+json_t *rest_json(struct bytes text, struct why *why)
+{
+    json_t *tree = json_read(text, why);
+    return tree ? tree : json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+}
+
 int rest_call(const struct cli *c, const char *method, const char *path, struct bytes body, json_t **out)
 {
     struct buf text = {0};
     struct why why = {0};
     int status = rest_fetch(c, method, path, body, &text);
     if (status == EXIT_DONE && out) {
-        *out = text.n ? json_read(buf_bytes(&text), &why) : NULL;
+        *out = text.n ? rest_json(buf_bytes(&text), &why) : NULL;
         if (text.n && !*out)
             status = cli_fail(c, EXIT_FAILED, "the hub's answer is no JSON: %s", why.text);
     }

@@ -7,6 +7,7 @@
  */
 #include "cli/command.h"
 #include "core/base/bytes.h"
+#include "core/base/why.h"
 
 #include <jansson.h>
 
@@ -17,6 +18,8 @@ const char *rest_base(const struct cli *c, char *room, size_t n);
 int rest_call(const struct cli *c, const char *method, const char *path, struct bytes body, json_t **out);
 /* The same, the body as it came. */
 int rest_fetch(const struct cli *c, const char *method, const char *path, struct bytes body, struct buf *out);
+/* json_read for what servers sent: integers past 64 bits become reals, instead of spoiling it all. */
+json_t *rest_json(struct bytes text, struct why *why);
 /* All pages of a list as one {"items":[…],"next_cursor":null,…}; `path` has its query already. */
 int rest_list(const struct cli *c, const char *path, json_t **out);
 /* An answer that is no 2xx: prints its error and gives the exit status. */

@@ -111,7 +111,6 @@ void front_refuse(struct front *f, enum fault fault, struct bytes id, const char
     __attribute__((format(printf, 4, 5)));
 /* A post is over: the end may have waited for that. */
 void front_rest(struct front *f);
-
 /* --- stdio_post.c --- */
 struct post *post_new(struct front *f, enum post_kind kind, struct bytes body);
 void post_add_id(struct post *p, struct bytes id);
@@ -127,7 +126,6 @@ struct post *posts_find(struct front *f, struct bytes id);
 void posts_end(struct front *f);
 void posts_next(void *ctx);           /* front->next */
 bool posts_are_open(struct front *f); /* does any request wait for an answer? */
-
 /* --- stdio_modern.c --- */
 void modern_take(struct front *f, const struct envelope *e, struct bytes line, struct bytes version);
 void modern_cancel(struct front *f, const struct envelope *e);
@@ -135,7 +133,6 @@ void modern_cancel(struct front *f, const struct envelope *e);
  * add. */
 bool modern_add_params(struct post *p);
 void modern_end(struct front *f);
-
 /* --- stdio_legacy.c --- */
 void legacy_begin(struct front *f);
 void legacy_take(struct front *f, const struct envelope *e, struct bytes line);
@@ -147,7 +144,6 @@ void legacy_failed(struct post *p);             /* a post that makes the session
 void legacy_stream_is_unknown(struct front *f); /* the hub knows no such session */
 void legacy_leave(struct front *f);             /* cancels all, says farewell */
 void legacy_end(struct front *f);
-
 /* --- stdio_stream.c --- */
 void legacy_begin_stream(struct front *f);
 void legacy_open_stream(struct front *f); /* unless it is open */
