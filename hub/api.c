@@ -21,6 +21,15 @@
 
 enum { PAIRS_MOST = 16, BEAT_MS = 500 };
 
+/* Calls by MCP end here too, as long as events are made of them (events.h). */
+static void tapped(void *ctx, const char *topic, const char *type, struct bytes data)
+{
+    struct api *a = ctx;
+    (void)topic;
+    if (strcmp(type, "call.finished") == 0)
+        activity_take(a->activity, data);
+}
+
 struct api *api_new(struct hub *hub)
 {
     const struct config *c = hub->config;
@@ -39,6 +48,7 @@ struct api *api_new(struct hub *hub)
     timer_init(&a->beat, hub->loop, health_beat, a);
     a->beat_at = clock_ms();
     timer_start(&a->beat, BEAT_MS);
+    events_tap(hub->events, tapped, a);
     return a;
 }
 
@@ -57,6 +67,7 @@ void api_free(struct api *a)
 {
     if (!a)
         return;
+    events_tap(a->hub->events, NULL, NULL);
     while (!list_is_empty(&a->visits))
         end_visit(list_entry(a->visits.next, struct visit, link));
     errands_end(a);

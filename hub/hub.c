@@ -275,6 +275,7 @@ static void drain(struct run *run, int64_t ms)
     }
     door_stop(hub->door);
     face_drain(hub->face);
+    api_drain(hub->api);
     for (size_t i = 0; i < hub->upstream_count; i++)
         upstream_drain(hub->upstreams[i]);
     timer_start(&run->drain_timer, 0);

@@ -292,8 +292,10 @@ void upstream_common_notification(struct upstream *u, const struct envelope *n)
     if (bytes_say(n->method, "notifications/resources/updated")) {
         const struct member *uri = members_find(&n->inside, "uri");
         struct buf text = {0};
-        if (uri && member_decode(uri, &text) == 0)
+        if (uri && member_decode(uri, &text) == 0) {
             face_resource_updated(u->hub->face, u->config->name, buf_bytes(&text));
+            events_resource_updated(u->hub->events, u->config->name, buf_bytes(&text));
+        }
         buf_end(&text);
     }
 }
