@@ -108,6 +108,8 @@ static void serve_row(struct exchange *x, const struct envelope *e, const struct
         refuse_text(x, 200, FAULT_INVALID_PARAMS, quotable_id(e), "'" META "logLevel' is no known level");
     } else {
         fill_caller(x, e, log_level);
+        if (log_level >= 0)
+            face_want_log(x->face, x->server, log_level, true);
         exchange_open(x, 1, false);
         face_dispatch(exchange_ask(x, 0, e, row), e);
         exchange_dispatched(x);

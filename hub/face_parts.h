@@ -61,6 +61,9 @@ void handle_set_level(struct ask *a, const struct envelope *e);
 void handle_subscribe(struct ask *a, const struct envelope *e);
 void handle_unsubscribe(struct ask *a, const struct envelope *e);
 void subscribing_forget(struct subscribing *s);
+/* One more caller of the endpoint wants this level: legacy servers that were told a less verbose one are told
+ * anew; those that were told nothing only when it was said (`is_said`) and is the most verbose of all. */
+void face_want_log(struct face *f, const char *endpoint, int level, bool is_said);
 /* A list of `server` changed (kind: tools, prompts or resources): on the GET stream, when there is room. */
 void session_tell(struct session *s, unsigned kind, const char *server);
 void session_send_pending(struct session *s); /* the GET stream has room */

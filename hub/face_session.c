@@ -67,6 +67,8 @@ void handle_initialize(struct ask *a, const struct envelope *e)
         refuse_session(a, is_total);
         return;
     }
+    /* It hears everything until it says otherwise, whatever others have said. */
+    face_want_log(x->face, x->server, 0, false);
     struct buf message = {0};
     ask_begin_result(a, &message);
     catalogue_add_initialize(x->face->hub->catalogue, x->server, revision,
@@ -84,17 +86,29 @@ static bool endpoint_has(const char *endpoint, const char *server)
     return !endpoint || strcmp(endpoint, server) == 0;
 }
 
-/* The most verbose level that any session wants of this server; -1: none said. */
+/* The most verbose level that any session wants of this server. One that said nothing hears everything, so
+ * what another says must not take it away. */
 static int wanted_level(struct face *f, const char *server)
 {
     int least = -1;
 
     list_each (l, sessions_list(f->sessions)) {
         const struct session *s = list_entry(l, struct session, link);
-        if (s->has_level && endpoint_has(s->server, server) && (least < 0 || s->caller.log_level < least))
+        if (endpoint_has(s->server, server) && (least < 0 || s->caller.log_level < least))
             least = s->caller.log_level;
     }
     return least;
+}
+
+void face_want_log(struct face *f, const char *endpoint, int level, bool is_said)
+{
+    for (size_t i = 0; i < f->hub->upstream_count; i++) {
+        struct upstream *u = f->hub->upstreams[i];
+        int now = upstream_wanted_log(u);
+        if (endpoint_has(endpoint, upstream_config(u)->name) &&
+            (now < 0 ? is_said && level == 0 : level < now))
+            upstream_want_log(u, level);
+    }
 }
 
 void handle_set_level(struct ask *a, const struct envelope *e)
@@ -110,7 +124,6 @@ void handle_set_level(struct ask *a, const struct envelope *e)
         return;
     }
     s->caller.log_level = level;
-    s->has_level = true;
     for (size_t i = 0; i < f->hub->upstream_count; i++) {
         struct upstream *u = f->hub->upstreams[i];
         const char *server = upstream_config(u)->name;

@@ -30,7 +30,8 @@ struct private_lane {
     struct lane_wait *wanted_by;
     char *session;
     unsigned can;
-    int log_level;
+    int log_level; /* what the server was told; 0: nothing yet */
+    bool has_logging;
     struct buf capabilities;
     struct timer idle;
     bool is_ending; /* its calls are being finished: nothing goes back to the pool */
@@ -102,13 +103,32 @@ static void waited_long(void *ctx)
 
 /* --- private lanes --- */
 
+/* The level is the session's, which may have changed it since its lane was last used. */
+static void tell_level(struct private_lane *p, int level)
+{
+    static const char *const levels[] = {"debug", "info",     "notice", "warning",
+                                         "error", "critical", "alert",  "emergency"};
+    static const struct pending_ops nothing = {0};
+    char params[64];
+
+    if (!p->has_logging || level < 0 || level == p->log_level)
+        return;
+    p->log_level = level;
+    snprintf(params, sizeof(params), "{\"level\":\"%s\"}", levels[level & 7]);
+    struct request_spec spec = {
+        .method = "logging/setLevel", .params = bytes_of(params), .deadline_ms = 30000, .ops = &nothing};
+    line_request(p->lane.line, &spec, NULL);
+}
+
 static struct private_lane *find_idle(struct upstream *u, const struct caller *caller)
 {
     list_each (l, &u->private_lanes) {
         struct private_lane *p = list_entry(l, struct private_lane, link);
         if (p->lane.line && line_is_open(p->lane.line) && list_is_empty(&p->lane.holders) &&
-            p->can == caller->can && strcmp(p->session, caller->session) == 0)
+            p->can == caller->can && strcmp(p->session, caller->session) == 0) {
+            tell_level(p, caller->log_level);
             return p;
+        }
     }
     return NULL;
 }
@@ -135,18 +155,11 @@ static void private_facts(void *ctx, const struct facts *facts)
     p->lane.revision = facts->revision;
     struct members capabilities = {0};
     members_read(&capabilities, facts->capabilities);
-    if (p->log_level > 0 && members_find(&capabilities, "logging")) {
-        static const char *const levels[] = {"debug", "info",     "notice", "warning",
-                                             "error", "critical", "alert",  "emergency"};
-        char params[64];
-        snprintf(params, sizeof(params), "{\"level\":\"%s\"}", levels[p->log_level & 7]);
-        static const struct pending_ops nothing = {0};
-        struct request_spec spec = {
-            .method = "logging/setLevel", .params = bytes_of(params), .deadline_ms = 30000, .ops = &nothing};
-        line_request(p->lane.line, &spec, NULL);
-    }
+    p->has_logging = members_find(&capabilities, "logging") != NULL;
     members_end(&capabilities);
     timer_start(&p->idle, PRIVATE_IDLE_MS);
+    if (p->wanted_by)
+        tell_level(p, p->wanted_by->want.caller->log_level);
     if (p->wanted_by)
         answer_wait(p->wanted_by, &p->lane);
     else
@@ -233,7 +246,6 @@ static void make_private(struct lane_wait *w)
     list_init(&p->lane.holders);
     p->session = mem_text(caller->session);
     p->can = caller->can;
-    p->log_level = caller->log_level;
     buf_add_bytes(&p->capabilities, caller->capabilities);
     timer_init(&p->idle, u->hub->loop, private_idle, p);
     p->wanted_by = w;

@@ -36,7 +36,6 @@ struct session {
     struct caller caller;
     struct buf capabilities, client_info; /* what caller points into */
     enum session_state state;
-    bool has_level;   /* logging/setLevel was used */
     struct link asks; /* in flight: struct ask, oldest first */
     size_t ask_count;
     struct link questions;    /* struct asked */

@@ -119,6 +119,35 @@ static void listen_gathered(void *ctx)
         open_listen(u);
 }
 
+/* --- the log level of legacy servers --- */
+
+static void send_level(struct upstream *u)
+{
+    static const char *const levels[] = {"debug", "info",     "notice", "warning",
+                                         "error", "critical", "alert",  "emergency"};
+    int level = u->wanted_level;
+    const struct facts *facts = catalogue_facts(u->hub->catalogue, u->config->name);
+    if (level < 0 || level > 7 || !u->lane.line || u->lane.era != ERA_LEGACY)
+        return;
+    struct members capabilities = {0};
+    members_read(&capabilities, facts->capabilities);
+    bool has_logging = members_find(&capabilities, "logging") != NULL;
+    members_end(&capabilities);
+    if (!has_logging)
+        return;
+    struct buf params = {0};
+    buf_addf(&params, "{\"level\":\"%s\"}", levels[level]);
+    struct waiter *w = NEW(struct waiter);
+    struct request_spec spec = {.method = "logging/setLevel",
+                                .params = buf_bytes(&params),
+                                .deadline_ms = SUBSCRIBE_MS,
+                                .ops = &subscribe_pending,
+                                .ctx = w};
+    if (!line_request(u->lane.line, &spec, NULL))
+        free(w);
+    buf_end(&params);
+}
+
 /* --- both --- */
 
 void subscriptions_up(struct upstream *u, const struct facts *facts)
@@ -135,7 +164,7 @@ void subscriptions_up(struct upstream *u, const struct facts *facts)
     struct waiter nobody = {0};
     while (table_next(&u->subscriptions, &at, &uri, &value))
         send_uri(u, "resources/subscribe", uri, &nobody);
-    upstream_want_log(u, u->wanted_level);
+    send_level(u);
 }
 
 void subscriptions_down(struct upstream *u)
@@ -192,27 +221,13 @@ void upstream_unsubscribe(struct upstream *u, struct bytes uri)
 
 void upstream_want_log(struct upstream *u, int level)
 {
-    static const char *const levels[] = {"debug", "info",     "notice", "warning",
-                                         "error", "critical", "alert",  "emergency"};
+    if (level == u->wanted_level)
+        return;
     u->wanted_level = level;
-    const struct facts *facts = catalogue_facts(u->hub->catalogue, u->config->name);
-    if (level < 0 || level > 7 || !u->lane.line || u->lane.era != ERA_LEGACY)
-        return;
-    struct members capabilities = {0};
-    members_read(&capabilities, facts->capabilities);
-    bool has_logging = members_find(&capabilities, "logging") != NULL;
-    members_end(&capabilities);
-    if (!has_logging)
-        return;
-    struct buf params = {0};
-    buf_addf(&params, "{\"level\":\"%s\"}", levels[level]);
-    struct waiter *w = NEW(struct waiter);
-    struct request_spec spec = {.method = "logging/setLevel",
-                                .params = buf_bytes(&params),
-                                .deadline_ms = SUBSCRIBE_MS,
-                                .ops = &subscribe_pending,
-                                .ctx = w};
-    if (!line_request(u->lane.line, &spec, NULL))
-        free(w);
-    buf_end(&params);
+    send_level(u);
+}
+
+int upstream_wanted_log(const struct upstream *u)
+{
+    return u->wanted_level;
 }

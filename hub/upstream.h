@@ -103,3 +103,4 @@ void upstream_subscribe(struct upstream *u, struct bytes uri,
                         void (*done)(void *ctx, const struct fault_told *fault), void *ctx);
 void upstream_unsubscribe(struct upstream *u, struct bytes uri);
 void upstream_want_log(struct upstream *u, int level); /* legacy: setLevel to the most verbose wanted */
+int upstream_wanted_log(const struct upstream *u);     /* -1: nobody said, the server's own choice holds */

@@ -206,6 +206,12 @@ void upstream_want_log(struct upstream *u, int level)
     bed.wanted_log = level;
 }
 
+int upstream_wanted_log(const struct upstream *u)
+{
+    (void)u;
+    return bed.wanted_log;
+}
+
 void upstream_end_session(struct upstream *u, const char *session)
 {
     (void)u;
