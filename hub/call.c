@@ -139,6 +139,7 @@ struct era_spec call_era(const struct call *c)
                              .kind = c->kind,
                              .endpoint = c->endpoint,
                              .server = config->name,
+                             .uri = buf_bytes(&c->name),
                              .upstream_era = c->lane ? c->lane->era : ERA_MODERN,
                              .is_builtin = config->kind == SERVER_BUILTIN,
                              .wraps_structured = c->wraps_structured};

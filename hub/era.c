@@ -427,18 +427,18 @@ static void missing_capability(const struct era_spec *spec, const struct envelop
     members_end(&data);
 }
 
-static void resource_missing(const struct era_spec *spec, const struct envelope *e, struct call_done *done)
+/* The caller's own uri, whatever the server says or leaves out: many old ones send no data, and on the
+ * aggregated endpoint theirs may be another. */
+static void resource_missing(const struct era_spec *spec, struct call_done *done)
 {
-    struct members data = {0};
+    struct buf uri = {0};
     done->outcome = CALL_FAULT;
     done->is_protocol = true;
     fault_tell(&done->fault, FAULT_RESOURCE_NOT_FOUND, "server '%s' has no such resource", spec->server);
-    if (members_read(&data, e->error_data) == 0) {
-        const struct member *uri = members_find(&data, "uri");
-        if (uri && uri->value.n < 300)
-            fault_data(&done->fault, "\"uri\":%.*s", (int)uri->value.n, uri->value.p);
-    }
-    members_end(&data);
+    buf_add_json(&uri, spec->uri);
+    if (uri.n < 300)
+        fault_data(&done->fault, "\"uri\":%s", uri.p);
+    buf_end(&uri);
 }
 
 void era_error(const struct era_spec *spec, const struct envelope *e, struct call_done *done,
@@ -451,7 +451,7 @@ void era_error(const struct era_spec *spec, const struct envelope *e, struct cal
         return;
     }
     if (spec->kind == CALL_READ && (code == -32002 || (code == -32602 && spec->upstream_era == ERA_MODERN))) {
-        resource_missing(spec, e, done);
+        resource_missing(spec, done);
         return;
     }
     if (code == -32020 || code == -32022) {

@@ -15,6 +15,7 @@ struct era_spec {
     enum call_kind kind;
     const char *endpoint; /* NULL: aggregated */
     const char *server;
+    struct bytes uri; /* resources/read: as the caller wrote it */
     enum era upstream_era;
     bool is_builtin;       /* may speak in what only our own servers may say: dev.trunkline/… */
     bool wraps_structured; /* the tool's output schema is shown to legacy callers wrapped: so is its result */

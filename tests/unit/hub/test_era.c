@@ -266,9 +266,12 @@ static void a_missing_resource_is_one_fault_in_both_eras(void **state)
     struct era_spec s = spec_for(&m, CALL_READ);
     struct passed p;
     s.upstream_era = ERA_LEGACY;
+    s.uri = BYTES("tl.one+x://1"); /* as the caller knows it, not as the server does */
     translate(&p, &s, "error", BYTES("{\"code\":-32002,\"message\":\"m\",\"data\":{\"uri\":\"x://1\"}}"));
     assert_int_equal(p.done.fault.fault, FAULT_RESOURCE_NOT_FOUND);
-    assert_string_equal(p.done.fault.data, "\"uri\":\"x://1\"");
+    assert_string_equal(p.done.fault.data, "\"uri\":\"tl.one+x://1\"");
+    translate(&p, &s, "error", BYTES("{\"code\":-32002,\"message\":\"m\"}"));
+    assert_string_equal(p.done.fault.data, "\"uri\":\"tl.one+x://1\"");
     s.upstream_era = ERA_MODERN;
     translate(&p, &s, "error", BYTES("{\"code\":-32602,\"message\":\"m\",\"data\":{\"uri\":\"x://1\"}}"));
     assert_int_equal(p.done.fault.fault, FAULT_RESOURCE_NOT_FOUND);
