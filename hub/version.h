@@ -3,5 +3,5 @@
 #ifndef TRUNKLINE_VERSION
 #define TRUNKLINE_VERSION "0.1.0"
 #endif
-#define TRUNKLINE_INFO                                                                                       \
+#define TRUNKLINE_INFO \
     "{\"name\":\"trunkline\",\"title\":\"Trunkline\",\"version\":\"" TRUNKLINE_VERSION "\"}"

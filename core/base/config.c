@@ -255,10 +255,8 @@ json_t *config_public_tree(const struct config *c)
 {
     json_t *copy = json_deep_copy(c->tree), *server, *value;
     const char *unused, *name;
-    json_object_foreach(json_object_get(copy, "servers"), unused, server)
-    {
-        json_object_foreach(json_object_get(server, "env"), name, value)
-        {
+    json_object_foreach (json_object_get(copy, "servers"), unused, server) {
+        json_object_foreach (json_object_get(server, "env"), name, value) {
             json_string_set(value, "");
         }
     }

@@ -104,8 +104,7 @@ static int read_item(struct config_draft *d, json_t *item, struct config_listen 
         listen.address = arena_text(d->config->arena, bytes_of(json_string_value(item)));
     else if (!json_is_object(item))
         return config_refuse(d, path, "'listen' must be a list of addresses or objects");
-    json_object_foreach(item, name, value)
-    {
+    json_object_foreach (item, name, value) {
         if (read_member(d, name, value, &listen) < 0)
             return -1;
     }

@@ -113,8 +113,7 @@ static int read_members(struct config_draft *d, const struct layer *layer, json_
 {
     const char *name;
     json_t *member;
-    json_object_foreach(object, name, member)
-    {
+    json_object_foreach (object, name, member) {
         struct place at = step_in(d, section, name);
         set_origin(d, layer, &at);
         const struct config_key *key = strchr(name, '.') ? NULL : config_key_find(at.pattern);
@@ -243,8 +242,7 @@ static const char *server_of(const struct config_draft *d, const char *variable)
 {
     const char *name;
     json_t *unused;
-    json_object_foreach(d->names, name, unused)
-    {
+    json_object_foreach (d->names, name, unused) {
         size_t n = strlen(name);
         _cleanup_free_ char *part = bytes_copy((struct bytes){variable, strnlen(variable, n)});
         if (is_same_name(name, part) && strncmp(variable + strlen(part), "__", 2) == 0)

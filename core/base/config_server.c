@@ -140,8 +140,7 @@ static int read_env_map(struct filling *f)
     json_t *map = own(f, "env"), *value;
     if (map && !json_is_object(map))
         return config_refuse(f->d, key, "'%s' must be an object of names and strings", key);
-    json_object_foreach(map, name, value)
-    {
+    json_object_foreach (map, name, value) {
         json_t *text = env_text(value);
         if (!text || !is_env_name(name)) {
             json_decref(text);
@@ -174,8 +173,7 @@ static int fill_env(struct filling *f)
     if (read_env_file(f) < 0 || read_env_map(f) < 0)
         return -1;
     s->env = arena_take(f->d->config->arena, (json_object_size(f->env) + 1) * sizeof *s->env);
-    json_object_foreach(f->env, name, value)
-    {
+    json_object_foreach (f->env, name, value) {
         struct arena *a = f->d->config->arena;
         s->env[s->env_count++] = (struct config_env){arena_text(a, bytes_of(name)),
                                                      arena_text(a, bytes_of(json_string_value(value)))};
@@ -193,8 +191,7 @@ static json_t *shown_env(const struct filling *f)
 {
     json_t *shown = json_object(), *value;
     const char *name;
-    json_object_foreach(f->env, name, value)
-    {
+    json_object_foreach (f->env, name, value) {
         json_object_set_new(shown, name, json_string("(hidden)"));
     }
     return shown;
@@ -255,8 +252,7 @@ static void fill_digest(struct filling *f)
     json_t *servers = json_object_get(f->d->config->tree, "servers"), *value;
     _cleanup_json_ json_t *definition = json_deep_copy(json_object_get(servers, f->server->name));
     const char *name;
-    json_object_foreach(json_object_get(definition, "env"), name, value)
-    {
+    json_object_foreach (json_object_get(definition, "env"), name, value) {
         json_string_set(value, "");
     }
     _cleanup_free_ char *text = json_dumps(definition, JSON_COMPACT | JSON_SORT_KEYS);
@@ -288,8 +284,7 @@ int config_fill_servers(struct config_draft *d)
     const char *name;
     json_t *unused;
     c->servers = arena_take(c->arena, (json_object_size(d->names) + 1) * sizeof *c->servers);
-    json_object_foreach(d->names, name, unused)
-    {
+    json_object_foreach (d->names, name, unused) {
         if (fill_server(d, name, &c->servers[c->server_count++]) < 0)
             return -1;
     }

@@ -213,8 +213,7 @@ static void refuse_unknown(const struct reading *r, const struct shape *shape, j
     names[n] = NULL;
     const char *key;
     json_t *member;
-    json_object_foreach(value, key, member)
-    {
+    json_object_foreach (value, key, member) {
         size_t i = 0;
         while (shape[i].name && strcmp(shape[i].name, key) != 0)
             i++;

@@ -54,7 +54,8 @@ static int open_stepwise(int root_fd, const char *path, int flags)
 
 static int open_beneath(int root_fd, const char *path, int flags)
 {
-    struct open_how how = {.flags = (uint64_t)(O_RDONLY | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK) | flags),
+    struct open_how how = {.flags =
+                               (uint64_t)(O_RDONLY | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK) | flags),
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     for (int tries = 0; tries < 8; tries++) {
         long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));

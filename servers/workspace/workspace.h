@@ -13,7 +13,7 @@ extern const struct server workspace_server;
 struct git;
 struct root {
     const char *id, *path;
-    int fd; /* the folder */
+    int fd;                /* the folder */
     const struct git *git; /* the workspace's */
 };
 

@@ -23,12 +23,10 @@ static json_t *plain_numbers(const json_t *value)
     const char *key;
     json_t *member;
     size_t i;
-    json_object_foreach((json_t *)value, key, member)
-    {
+    json_object_foreach ((json_t *)value, key, member) {
         json_object_set_new(copy, key, plain_numbers(member));
     }
-    json_array_foreach(value, i, member)
-    {
+    json_array_foreach (value, i, member) {
         json_array_append_new(copy, plain_numbers(member));
     }
     return copy;

@@ -27,11 +27,11 @@
 #include "core/base/loop.h"
 #include "core/base/why.h"
 
-#define KIT_MAIN(...)                                                                                        \
-    int main(void)                                                                                           \
-    {                                                                                                        \
-        const struct CMUnitTest tests[] = {__VA_ARGS__};                                                     \
-        return kit_run(__FILE__, tests, sizeof tests / sizeof tests[0]);                                     \
+#define KIT_MAIN(...)                                                    \
+    int main(void)                                                       \
+    {                                                                    \
+        const struct CMUnitTest tests[] = {__VA_ARGS__};                 \
+        return kit_run(__FILE__, tests, sizeof tests / sizeof tests[0]); \
     }
 int kit_run(const char *name, const struct CMUnitTest *tests, size_t count);
 
@@ -39,7 +39,7 @@ int kit_run(const char *name, const struct CMUnitTest *tests, size_t count);
 struct why *kit_why(void);
 #define passes(expr) kit_check_passes((kit_why()->text[0] = 0, (expr)), #expr, __FILE__, __LINE__)
 /* The value, and a piece of the text in kit_why() (NULL: any). */
-#define fails_with(code, piece, expr)                                                                        \
+#define fails_with(code, piece, expr) \
     kit_check_fails((kit_why()->text[0] = 0, (expr)), (code), (piece), #expr, __FILE__, __LINE__)
 void kit_check_passes(int rc, const char *expr, const char *file, int line);
 void kit_check_fails(int rc, int wanted, const char *piece, const char *expr, const char *file, int line);
@@ -65,14 +65,14 @@ void kit_clock_hold(void);
 void kit_clock_move_ms(int64_t ms);
 
 /* Turns the loop until `condition`, or fails after `most_ms` of real time. */
-#define kit_loop_until(loop, most_ms, condition)                                                             \
-    do {                                                                                                     \
-        int64_t kit_end_ = kit_real_ms() + (most_ms);                                                        \
-        while (!(condition)) {                                                                               \
-            if (kit_real_ms() > kit_end_)                                                                    \
-                fail_msg("not within %d ms: %s", (int)(most_ms), #condition);                                \
-            loop_turn((loop), 10);                                                                           \
-        }                                                                                                    \
+#define kit_loop_until(loop, most_ms, condition)                              \
+    do {                                                                      \
+        int64_t kit_end_ = kit_real_ms() + (most_ms);                         \
+        while (!(condition)) {                                                \
+            if (kit_real_ms() > kit_end_)                                     \
+                fail_msg("not within %d ms: %s", (int)(most_ms), #condition); \
+            loop_turn((loop), 10);                                            \
+        }                                                                     \
     } while (0)
 int64_t kit_real_ms(void);
 
