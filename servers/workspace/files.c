@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "servers/workspace/beneath.h"
+#include "servers/workspace/resources.h"
 #include "servers/workspace/scan.h"
 #include "servers/workspace/walk.h"
 
@@ -12,7 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,6 +139,8 @@ static int read_whole(struct scan *s, const char *path, off_t most, struct buf *
             buf_add(out, piece, (size_t)n);
         if (n < 0)
             scan_fail(s, "failed", "cannot read '%s': %s", path, strerror(errno));
+        else if ((off_t)out->n > most)
+            scan_fail(s, "too_large", "'%s' grew beyond %lld bytes while it was read", path, (long long)most);
     }
     fd_close(&fd);
     return s->fault[0] ? -1 : 0;
@@ -168,35 +170,65 @@ static int64_t count_lines(struct bytes b)
     return n;
 }
 
+/* A line of facts, and where its bytes are. */
+static void tell_binary(struct scan *s, const char *path, size_t n)
+{
+    struct buf text = {0}, uri = {0};
+    const char *slash = strrchr(path, '/');
+    resource_add_uri(&uri, s->root, path);
+    buf_addf(&text, "'%s' is not text: %zu bytes. Read it as the resource ", path, n);
+    buf_add_bytes(&text, buf_bytes(&uri));
+    buf_add_text(&s->text, "[{\"type\":\"text\",\"text\":");
+    buf_add_json(&s->text, buf_bytes(&text));
+    buf_add_text(&s->text, "},{\"type\":\"resource_link\",\"uri\":");
+    buf_add_json(&s->text, buf_bytes(&uri));
+    buf_add_text(&s->text, ",\"name\":");
+    buf_add_json_text(&s->text, slash ? slash + 1 : path);
+    buf_addf(&s->text, ",\"size\":%zu}]", n);
+    s->is_content = true;
+    buf_end(&text);
+    buf_end(&uri);
+}
+
+static uint64_t read_hash(const struct read_file *a)
+{
+    const char *const texts[] = {a->folder, a->path};
+    return arguments_hash(texts, 2, a->start * 1000000 + a->lines);
+}
+
+/* From `start` as many lines as were asked for, and of these a page from `position` on. */
+static void tell_lines(struct scan *s, struct bytes all, int64_t position)
+{
+    const struct read_file *a = s->args;
+    size_t from = line_start(all, a->start);
+    struct bytes asked = {all.p ? all.p + from : "", all.n - from};
+    asked.n = line_start(asked, a->lines + 1);
+    if ((size_t)position > asked.n) {
+        scan_fail(s, "stale", "'%s' has become shorter: begin anew without 'cursor'", a->path);
+        return;
+    }
+    page_tell(s, (struct bytes){asked.p + position, asked.n - (size_t)position}, position, a->max_bytes,
+              read_hash(a));
+    size_t left = all.n - from - asked.n;
+    if (left > 0 && (size_t)a->max_bytes >= asked.n - (size_t)position)
+        buf_addf(&s->text, "…[+%zu B; go on with start=%lld]", left,
+                 (long long)(a->start + count_lines(asked)));
+}
+
 static void read_run(struct scan *s)
 {
     const struct read_file *a = s->args;
     struct buf whole = {0};
-    if (read_whole(s, a->path, FILE_MOST, &whole) < 0) {
-        buf_end(&whole);
+    int64_t position = 0;
+    if (cursor_read(a->cursor, read_hash(a), &position) < 0) {
+        scan_fail(s, "invalid", "'cursor' does not belong to these arguments");
         return;
     }
-    struct bytes all = buf_bytes(&whole);
-    if (!is_text(all)) {
-        buf_addf(&s->text, "'%s' is not text: %zu bytes. Read it as the resource workspace://%s/files/",
-                 a->path, all.n, s->root->id);
-        buf_add_text(&s->text, a->path);
-        buf_end(&whole);
-        return;
-    }
-    size_t from = line_start(all, a->start);
-    struct bytes rest = {all.p ? all.p + from : "", all.n - from};
-    size_t n = line_start(rest, a->lines + 1);
-    if (n > RESULT_BYTES) {
-        const char *end = memrchr(rest.p, '\n', RESULT_BYTES);
-        n = end ? (size_t)(end - rest.p) + 1 : utf8_cut(rest, RESULT_BYTES);
-    }
-    struct bytes shown = {rest.p, n};
-    buf_add_bytes(&s->text, shown);
-    if (n < rest.n) {
-        int64_t next = a->start + count_lines(shown);
-        buf_addf(&s->text, "%s…[+%zu B; go on with start=%lld]", n && shown.p[n - 1] == '\n' ? "" : "\n",
-                 rest.n - n, (long long)next);
+    if (read_whole(s, a->path, FILE_MOST, &whole) == 0) {
+        if (is_text(buf_bytes(&whole)))
+            tell_lines(s, buf_bytes(&whole), position);
+        else
+            tell_binary(s, a->path, whole.n);
     }
     buf_end(&whole);
 }
@@ -215,36 +247,56 @@ struct search_run {
     struct scan *scan;
     struct rows rows;
     const struct search_text *args;
-    size_t find_n;
+    struct buf find, folded; /* without match_case: in small letters, and so the file in hand */
 };
 
-static const char *find_in(const struct search_run *run, const char *p, size_t n)
+static void fold(struct buf *out, struct bytes text)
 {
-    const char *find = run->args->find;
-    if (run->args->match_case)
-        return memmem(p, n, find, run->find_n);
-    for (size_t i = 0; i + run->find_n <= n; i++)
-        if (strncasecmp(p + i, find, run->find_n) == 0)
-            return p + i;
-    return NULL;
+    buf_clear(out);
+    buf_reserve(out, text.n + 1);
+    buf_add_bytes(out, text);
+    for (size_t i = 0; i < out->n; i++)
+        if (out->p[i] >= 'A' && out->p[i] <= 'Z')
+            out->p[i] = (char)(out->p[i] + 'a' - 'A');
 }
 
-static void search_lines(struct search_run *run, const char *path, struct bytes all)
+/* What is shown of a line: its begin, or the place around the find when that lies further on. */
+static struct bytes excerpt(struct bytes line, size_t at)
+{
+    size_t from = at > LINE_SHOWN / 2 ? utf8_cut(line, at - LINE_SHOWN / 4) : 0;
+    struct bytes rest = {line.p + from, line.n - from};
+    return (struct bytes){rest.p, utf8_cut(rest, LINE_SHOWN < rest.n ? LINE_SHOWN : rest.n)};
+}
+
+static void add_find(struct search_run *run, const char *path, struct bytes line, int64_t number, size_t at)
 {
     static const bool is_number[] = {false, true, false};
-    int64_t line = 1;
-    for (size_t at = 0; at < all.n && !run->rows.is_full; line++) {
-        const char *end = memchr(all.p + at, '\n', all.n - at);
-        size_t n = end ? (size_t)(end - all.p) - at : all.n - at;
-        if (find_in(run, all.p + at, n) && rows_want(&run->rows)) {
-            char number[24];
-            struct bytes text = {all.p + at,
-                                 utf8_cut((struct bytes){all.p + at, n}, LINE_SHOWN < n ? LINE_SHOWN : n)};
-            snprintf(number, sizeof(number), "%lld", (long long)line);
-            struct bytes cells[] = {bytes_of(path), bytes_of(number), text};
-            rows_add(&run->rows, cells, is_number);
-        }
-        at += n + 1;
+    char text[24];
+    snprintf(text, sizeof(text), "%lld", (long long)number);
+    struct bytes cells[] = {bytes_of(path), bytes_of(text), excerpt(line, at)};
+    rows_add(&run->rows, cells, is_number);
+}
+
+/* Jumps from find to find, so that it is as fast as memmem; a line is told once. */
+static void search_lines(struct search_run *run, const char *path, struct bytes all)
+{
+    if (!run->args->match_case)
+        fold(&run->folded, all);
+    const char *text = run->args->match_case ? all.p : run->folded.p;
+    int64_t number = 1;
+    for (size_t at = 0; at < all.n && !run->rows.is_full;) {
+        const char *found = memmem(text + at, all.n - at, run->find.p, run->find.n);
+        if (!found)
+            return;
+        size_t place = (size_t)(found - text);
+        for (const char *end; (end = memchr(all.p + at, '\n', place - at)); number++)
+            at = (size_t)(end - all.p) + 1;
+        const char *end = memchr(all.p + place, '\n', all.n - place);
+        struct bytes line = {all.p + at, (end ? (size_t)(end - all.p) : all.n) - at};
+        if (rows_want(&run->rows))
+            add_find(run, path, line, number, place - at);
+        at += line.n + 1;
+        number++;
     }
 }
 
@@ -258,7 +310,7 @@ static bool search_one(const char *path, const struct stat *st, void *ctx)
     if (read_whole(&quiet, path, SEARCH_FILE_MOST, &whole) == 0 && is_text(buf_bytes(&whole)))
         search_lines(run, path, buf_bytes(&whole));
     buf_end(&whole);
-    return !run->rows.is_full;
+    return !run->rows.is_full && !scan_must_stop(run->scan);
 }
 
 static uint64_t search_hash(const struct search_text *a)
@@ -271,14 +323,27 @@ static void search_run(struct scan *s)
 {
     static const char *const columns[] = {"path", "line", "text", NULL};
     const struct search_text *a = s->args;
-    struct search_run run = {.scan = s, .args = a, .find_n = strlen(a->find)};
+    struct search_run run = {.scan = s, .args = a};
+    struct why why = {0};
     int64_t from = 0;
+    int fd = -1;
     if (cursor_read(a->cursor, search_hash(a), &from) < 0) {
         scan_fail(s, "invalid", "'cursor' does not belong to these arguments");
         return;
     }
+    if (beneath_open(s->root->fd, a->path, O_PATH, &fd, &why) != 0) {
+        scan_fail(s, why.code == BENEATH_E_REFUSED ? "refused" : "not_found", "%s", why.text);
+        return;
+    }
+    fd_close(&fd);
+    if (a->match_case)
+        buf_add_text(&run.find, a->find);
+    else
+        fold(&run.find, bytes_of(a->find));
     rows_begin(&run.rows, columns, from, a->limit, a->format);
     walk(s, a->path, search_one, &run);
+    buf_end(&run.find);
+    buf_end(&run.folded);
     rows_tell(&run.rows, s, run.rows.is_full ? -1 : (int64_t)run.rows.seen, run.rows.is_full, search_hash(a));
 }
 

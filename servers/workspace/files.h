@@ -7,8 +7,8 @@ struct list_files {
     int64_t limit;
 };
 struct read_file {
-    const char *folder, *path;
-    int64_t start, lines;
+    const char *folder, *path, *cursor;
+    int64_t start, lines, max_bytes;
 };
 struct search_text {
     const char *folder, *find, *path, *glob, *format, *cursor;

@@ -1,14 +1,16 @@
 #include "servers/workspace/history.h"
 
+#include "core/base/mem.h"
 #include "servers/workspace/beneath.h"
 #include "servers/workspace/git.h"
 #include "servers/workspace/scan.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { DIFF_MOST = 32 << 20 };
+enum { DIFF_MOST = 32 << 20, DIFF_FILE_MOST = 8 << 20 };
 
 static void fail_git(struct scan *s, const char *what, const char *subject)
 {
@@ -42,6 +44,7 @@ struct log_run {
     struct scan *scan;
     git_repository *repo;
     const struct show_log *args;
+    char *path;
     struct rows rows;
 };
 
@@ -97,7 +100,6 @@ static void walk_log(struct log_run *run, const git_oid *start)
     const struct git *git = run->scan->root->git;
     git_revwalk *walk = NULL;
     git_oid id;
-    const char *path = run->args->path;
     if (git->revwalk_new(&walk, run->repo) < 0 || git->revwalk_push(walk, start) < 0) {
         fail_git(run->scan, "cannot walk from", run->args->ref);
     } else {
@@ -108,7 +110,7 @@ static void walk_log(struct log_run *run, const git_oid *start)
                 break;
             if (git->commit_lookup(&commit, run->repo, &id) < 0)
                 continue;
-            if ((!path || !*path || touches(git, commit, path)) && rows_want(&run->rows))
+            if ((!*run->path || touches(git, commit, run->path)) && rows_want(&run->rows))
                 add_commit(run, commit);
             git->commit_free(commit);
         }
@@ -134,11 +136,13 @@ static void log_run(struct scan *s)
         return;
     }
     run.repo = open_repository(s);
+    run.path = path_tidy(a->path);
     git_object *start = run.repo ? find(s, run.repo, a->ref, GIT_OBJECT_COMMIT) : NULL;
     rows_begin(&run.rows, columns, from, a->limit, a->format);
     if (start)
         walk_log(&run, git->object_id(start));
     rows_tell(&run.rows, s, -1, run.rows.is_full, log_hash(a));
+    free(run.path);
     git->object_free(start);
     git->repository_free(run.repo);
 }
@@ -195,13 +199,15 @@ static git_diff *make_diff(struct scan *s, git_repository *repo, const struct sh
 {
     const struct git *git = s->root->git;
     git_diff_options options;
-    char *paths[] = {(char *)a->path};
+    _cleanup_free_ char *path = path_tidy(a->path);
+    char *paths[] = {path};
     git_diff *diff = NULL;
     int fault;
     git->diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
     options.flags = GIT_DIFF_DISABLE_PATHSPEC_MATCH | GIT_DIFF_INCLUDE_UNTRACKED |
                     GIT_DIFF_SHOW_UNTRACKED_CONTENT | GIT_DIFF_RECURSE_UNTRACKED_DIRS;
-    if (a->path && *a->path)
+    options.max_size = DIFF_FILE_MOST; /* larger ones count as binary: they are not read whole for a diff */
+    if (*path)
         options.pathspec = (git_strarray){paths, 1};
     git_object *from = find(s, repo, a->from, GIT_OBJECT_TREE);
     git_object *to = from && a->to && *a->to ? find(s, repo, a->to, GIT_OBJECT_TREE) : NULL;
@@ -216,28 +222,6 @@ static git_diff *make_diff(struct scan *s, git_repository *repo, const struct sh
     git->object_free(from);
     git->object_free(to);
     return diff;
-}
-
-/* One page of the text, cut at a line's end. */
-static void tell_page(struct scan *s, struct bytes all, int64_t from, uint64_t hash)
-{
-    if ((size_t)from >= all.n) {
-        buf_add_text(&s->text, from ? "# nothing more" : "# no differences");
-        return;
-    }
-    struct bytes rest = {all.p + from, all.n - (size_t)from};
-    size_t n = rest.n;
-    if (n > RESULT_BYTES) {
-        const char *end = memrchr(rest.p, '\n', RESULT_BYTES);
-        n = end ? (size_t)(end - rest.p) + 1 : RESULT_BYTES;
-    }
-    buf_add(&s->text, rest.p, n);
-    if (n == rest.n)
-        return;
-    struct buf cursor = {0};
-    cursor_add(&cursor, from + (int64_t)n, hash);
-    buf_addf(&s->text, "…[+%zu B] next_cursor=%s", rest.n - n, cursor.p);
-    buf_end(&cursor);
 }
 
 static void diff_run(struct scan *s)
@@ -256,8 +240,11 @@ static void diff_run(struct scan *s)
     git_diff *diff = repo ? make_diff(s, repo, a) : NULL;
     if (diff && git->diff_print(diff, GIT_DIFF_FORMAT_PATCH, add_line, &run) < 0)
         fail_git(s, "cannot show the difference to", a->from);
-    if (!s->fault[0])
-        tell_page(s, buf_bytes(&run.text), from, hash);
+    struct bytes all = buf_bytes(&run.text);
+    if (!s->fault[0] && (size_t)from >= all.n)
+        buf_add_text(&s->text, from ? "# nothing more" : "# no differences");
+    else if (!s->fault[0])
+        page_tell(s, (struct bytes){all.p + from, all.n - (size_t)from}, from, a->max_bytes, hash);
     buf_end(&run.text);
     git->diff_free(diff);
     git->repository_free(repo);

@@ -8,6 +8,7 @@ struct show_log {
 };
 struct show_diff {
     const char *folder, *from, *to, *path, *cursor;
+    int64_t max_bytes;
 };
 void show_log(struct order *o, const void *args);
 void show_diff(struct order *o, const void *args);

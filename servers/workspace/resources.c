@@ -29,6 +29,14 @@ static void add_path(struct buf *out, const char *path)
     }
 }
 
+void resource_add_uri(struct buf *out, const struct root *root, const char *path)
+{
+    buf_add_text(out, "workspace://");
+    percent_add(out, bytes_of(root->id));
+    buf_add_text(out, "/files/");
+    add_path(out, path);
+}
+
 /* workspace://ID/files/PATH -> root and decoded path (malloc'd); NULL: no resource of ours. */
 static char *split(struct workspace *w, struct bytes uri, struct root **root)
 {
@@ -38,9 +46,10 @@ static char *split(struct workspace *w, struct bytes uri, struct root **root)
         return NULL;
     struct bytes rest = {uri.p + sizeof(scheme) - 1, uri.n - (sizeof(scheme) - 1)};
     size_t n = bytes_find(rest, '/');
-    _cleanup_free_ char *id = bytes_copy((struct bytes){rest.p, n});
+    struct buf id = {0};
     struct bytes tail = {rest.p + n, rest.n - n};
-    *root = workspace_root(w, id);
+    *root = percent_read((struct bytes){rest.p, n}, &id) == 0 && id.n ? workspace_root(w, id.p) : NULL;
+    buf_end(&id);
     if (!*root || !bytes_begin(tail, "/files/") || tail.n == 7 ||
         percent_read((struct bytes){tail.p + 7, tail.n - 7}, &path) < 0 || memchr(path.p, 0, path.n)) {
         buf_end(&path);
@@ -62,9 +71,8 @@ static void list_root(const struct root *root, struct buf *out)
         struct stat st;
         if (i < LISTED_MOST && fstatat(root->fd, names[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISREG(st.st_mode) && utf8_is_valid(bytes_of(names[i]->d_name))) {
-            buf_add_text(out, out->n ? ",{\"uri\":\"workspace://" : "{\"uri\":\"workspace://");
-            buf_addf(out, "%s/files/", root->id);
-            add_path(out, names[i]->d_name);
+            buf_add_text(out, out->n ? ",{\"uri\":\"" : "{\"uri\":\"");
+            resource_add_uri(out, root, names[i]->d_name);
             buf_add_text(out, "\",\"name\":");
             buf_add_json_text(out, names[i]->d_name);
             buf_addf(out, ",\"size\":%lld}", (long long)st.st_size);

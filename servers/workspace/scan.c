@@ -21,6 +21,8 @@ static void done_on_loop(void *job)
     struct scan *s = job;
     if (s->fault[0])
         order_fail(s->order, s->fault, "%s", s->why);
+    else if (s->is_content)
+        order_answer_content(s->order, buf_bytes(&s->text));
     else
         order_answer_text(s->order, buf_bytes(&s->text));
     buf_end(&s->text);
@@ -64,6 +66,39 @@ bool scan_must_stop(struct scan *s)
     return s->fault[0] != 0;
 }
 
+char *path_tidy(const char *path)
+{
+    struct buf out = {0};
+    for (const char *p = path ? path : ""; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n > 0 && !(n == 1 && *p == '.')) {
+            if (out.n)
+                buf_add_char(&out, '/');
+            buf_add(&out, p, n);
+        }
+        p += n + (p[n] == '/');
+    }
+    return buf_take(&out);
+}
+
+void page_tell(struct scan *s, struct bytes rest, int64_t position, int64_t most, uint64_t arguments)
+{
+    enum { NOTE = 160 }; /* room for the note at the end */
+    size_t n = rest.n, room = (size_t)most - NOTE;
+    struct buf cursor = {0};
+    if (n > (size_t)most) {
+        const char *end = memrchr(rest.p, '\n', room);
+        n = end ? (size_t)(end - rest.p) + 1 : utf8_cut(rest, room);
+        n = n ? n : room; /* no text at all */
+    }
+    buf_add(&s->text, rest.p, n);
+    if (n == rest.n)
+        return;
+    cursor_add(&cursor, position + (int64_t)n, arguments);
+    buf_addf(&s->text, "…[+%zu B] next_cursor=%s", rest.n - n, cursor.p);
+    buf_end(&cursor);
+}
+
 /* --- rows --- */
 
 void rows_begin(struct rows *r, const char *const *columns, int64_t from, int64_t limit, const char *format)
@@ -77,7 +112,7 @@ bool rows_want(struct rows *r)
     size_t at = r->seen++;
     if (at < r->from || r->is_full)
         return false;
-    if (r->shown >= r->limit || r->text.n > RESULT_BYTES) {
+    if (r->shown >= r->limit) {
         r->is_full = true;
         return false;
     }
@@ -105,6 +140,7 @@ static void add_csv(struct buf *out, struct bytes cell)
 
 void rows_add(struct rows *r, const struct bytes *cells, const bool *is_number)
 {
+    size_t before = r->text.n;
     if (r->is_json)
         buf_add_text(&r->text, r->shown > 1 ? ",{" : "{");
     for (size_t i = 0; r->columns[i]; i++) {
@@ -121,6 +157,11 @@ void rows_add(struct rows *r, const struct bytes *cells, const bool *is_number)
             buf_add_json(&r->text, cells[i]);
     }
     buf_add_char(&r->text, r->is_json ? '}' : '\n');
+    if (r->text.n <= RESULT_BYTES || r->shown == 1)
+        return;
+    r->text.n = before; /* it is the first of the next page */
+    r->shown--;
+    r->is_full = true;
 }
 
 void rows_tell(struct rows *r, struct scan *s, int64_t total, bool more, uint64_t arguments)

@@ -7,7 +7,7 @@
  */
 #include "servers/workspace/workspace.h"
 
-enum { RESULT_BYTES = 40 * 1024 };
+enum { RESULT_BYTES = 40 * 1024, RESULT_BYTES_MOST = 48 * 1024 };
 
 struct scan {
     struct order *order;
@@ -17,13 +17,20 @@ struct scan {
     int stop; /* atomic: the caller is gone */
     int64_t deadline_ms;
     struct buf text;
-    char fault[24]; /* a name of 60-servers' list: invalid not_found refused too_large failed deadline */
+    bool is_content; /* `text` is a JSON array of content blocks */
+    char fault[24];  /* a name of 60-servers' list: invalid not_found refused too_large failed deadline */
     char why[200];
 };
 void scan_start(struct order *o, struct root *root, void (*run)(struct scan *s), const void *args);
 bool scan_must_stop(struct scan *s); /* fills the fault */
 void scan_fail(struct scan *s, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Without empty and "." parts; "" is the folder itself. Free it. */
+char *path_tidy(const char *path);
+/* Adds what fits of `rest` to the text, cut at a line's end or at least at a character's, with a note how to
+ * go on. `position` is where `rest` begins, `most` how much a page may have. */
+void page_tell(struct scan *s, struct bytes rest, int64_t position, int64_t most, uint64_t arguments);
 
 /* Lists: rows are collected, then told as CSV (RFC 4180) or as one JSON array. */
 struct rows {

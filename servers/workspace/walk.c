@@ -28,6 +28,17 @@ static void push(struct pile *pile, char *path)
     pile->paths[pile->n++] = path;
 }
 
+/* Looked up beneath the folder each time: a path may lead elsewhere by now. A link is itself. */
+static int look_at(const struct scan *s, const char *path, struct stat *st)
+{
+    int fd = -1;
+    if (beneath_open(s->root->fd, path, O_PATH | O_NOFOLLOW, &fd, NULL) != 0)
+        return -1;
+    int outcome = fstat(fd, st);
+    fd_close(&fd);
+    return outcome;
+}
+
 static int later_first(const void *a, const void *b)
 {
     return -strcmp(*(char *const *)a, *(char *const *)b);
@@ -40,7 +51,7 @@ static void push_entries(struct scan *s, struct pile *pile, const char *folder)
         return; /* it went away, or became a link, while we walked */
     DIR *dir = fdopendir(fd);
     size_t from = pile->n;
-    for (struct dirent *e; dir && (e = readdir(dir)) && pile->n < WALK_MOST;) {
+    for (struct dirent *e; dir && (e = readdir(dir)) && pile->n <= WALK_MOST;) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcasecmp(e->d_name, ".git") == 0)
             continue;
         push(pile, *folder ? text_format("%s/%s", folder, e->d_name) : mem_text(e->d_name));
@@ -71,20 +82,26 @@ void walk(struct scan *s, const char *from, bool (*fn)(const char *path, const s
     git_repository *repo = NULL;
     struct pile pile = {0};
     bool goes_on = true;
+    struct stat begin;
+    char *first = path_tidy(from);
     git->repository_open_ext(&repo, s->root->path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
-    push_entries(s, &pile, from ? from : "");
+    if (look_at(s, first, &begin) == 0 && S_ISREG(begin.st_mode)) {
+        push(&pile, first);
+    } else {
+        push_entries(s, &pile, first);
+        free(first);
+    }
     while (pile.n && goes_on) {
         _cleanup_free_ char *path = pile.paths[--pile.n];
         struct stat st;
         if ((++pile.seen & 63) == 0 && scan_must_stop(s))
             break;
-        if (pile.seen > WALK_MOST) {
+        if (pile.seen + pile.n > WALK_MOST) {
             scan_fail(s, "too_large", "the folder has more than %d entries; narrow it with 'path'",
                       WALK_MOST);
             break;
         }
-        if (fstatat(s->root->fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            is_ignored(git, repo, path, S_ISDIR(st.st_mode)))
+        if (look_at(s, path, &st) < 0 || is_ignored(git, repo, path, S_ISDIR(st.st_mode)))
             continue;
         goes_on = fn(path, &st, ctx);
         if (goes_on && S_ISDIR(st.st_mode))

@@ -38,6 +38,8 @@ static const struct shape read_file_shape[] = {
     STRING(struct read_file, path, REQUIRED, "File, relative to the folder", .min = 1, .max = 4096),
     INT(struct read_file, start, 1, 1000000000, 1, "First line"),
     INT(struct read_file, lines, 1, 100000, 2000, "How many lines"),
+    STRING(struct read_file, cursor, OPTIONAL, "From next_cursor", .max = 256),
+    INT(struct read_file, max_bytes, 1024, 49152, 40960, "Most of one answer"),
     {0},
 };
 static const struct shape search_text_shape[] = {
@@ -66,6 +68,7 @@ static const struct shape show_diff_shape[] = {
     STRING(struct show_diff, to, OPTIONAL, "Newer side; default: the files as they are", .max = 256),
     STRING(struct show_diff, path, OPTIONAL, "Only this file or folder", .max = 4096),
     STRING(struct show_diff, cursor, OPTIONAL, "From next_cursor", .max = 256),
+    INT(struct show_diff, max_bytes, 1024, 49152, 40960, "Most of one answer"),
     {0},
 };
 
@@ -108,8 +111,8 @@ static int add_root(struct workspace *w, const char *id, const char *path, struc
 {
     if (!path || path[0] != '/')
         return why_set(why, -1, "setting 'path' must be an absolute path");
-    if (!id || !*id || strlen(id) > 64 || strpbrk(id, "/?#%"))
-        return why_set(why, -1, "setting 'id' must be a name of 1 to 64 characters without / ? # %%");
+    if (!id || !*id || strlen(id) > 64 || strpbrk(id, "/?#%\"\\"))
+        return why_set(why, -1, "setting 'id' must be a name of 1 to 64 characters without / ? # %% \" \\");
     if (workspace_root(w, id))
         return why_set(why, -1, "two folders are called '%s'", id);
     struct root *root = &w->roots[w->root_count];
