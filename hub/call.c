@@ -105,8 +105,8 @@ void calls_free(struct calls *s)
 {
     if (!s)
         return;
-    while (!list_is_empty(&s->all))
-        give(list_entry(s->all.next, struct call, link));
+    for (struct link *l; (l = list_take(&s->all));)
+        give(list_entry(l, struct call, link));
     while (s->free_ones) {
         struct call *c = s->free_ones;
         s->free_ones = c->next_free;
@@ -455,9 +455,10 @@ struct call *call_start(struct hub *hub, const struct call_spec *spec)
 {
     struct call *c = take(hub->calls);
     begin(c, spec);
-    c->upstream = resolve(c, spec->envelope);
-    if (!c->upstream)
-        return NULL;
+    struct upstream *upstream = resolve(c, spec->envelope);
+    if (!upstream)
+        return NULL; /* answered, so the call may be gone */
+    c->upstream = upstream;
     if (!is_permitted(c)) {
         call_fail(c, false, FAULT_DENIED, "'%s' may not use '%.*s'", c->caller->principal, (int)c->name.n,
                   c->name.p);
