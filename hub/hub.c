@@ -181,7 +181,7 @@ static int open_network(struct hub *hub, const int *fds, struct why *why)
     static const char *const websocket_paths[] = {"/api/v1/stream", NULL};
     static const struct door_paths paths = {websocket_paths};
     hub->web = web_new(hub->loop, &limits, &web_ops, hub);
-    hub->ws = ws_new(hub->loop, "trunkline.stream.v1", 16 * 1024, &api_stream_ops, hub);
+    hub->ws = ws_new(hub->loop, "trunkline.stream.v1", (size_t)16 * 1024, &api_stream_ops, hub);
     if (!hub->web || !hub->ws)
         return why_set(why, -1, "cannot start the web server");
     hub->door = door_new(hub->loop, hub->web, hub->ws, &paths);

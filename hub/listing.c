@@ -195,15 +195,18 @@ void listing_refresh(struct listing *l, enum item_kind kind)
         timer_start(&f->gather, GATHER_MS);
 }
 
-struct listing *listing_new(struct loop *loop, struct catalogue *catalogue, const char *server,
-                            struct line *line, const struct facts *facts, const struct listing_ops *ops,
-                            void *ctx)
+struct listing *listing_new(struct loop *loop, struct catalogue *catalogue,
+                            const struct listing_source *source, const struct listing_ops *ops, void *ctx)
 {
     struct listing *l = NEW(struct listing);
-    *l = (struct listing){
-        .catalogue = catalogue, .server = server, .line = line, .era = facts->era, .ops = ops, .ctx = ctx};
+    *l = (struct listing){.catalogue = catalogue,
+                          .server = source->server,
+                          .line = source->line,
+                          .era = source->facts->era,
+                          .ops = ops,
+                          .ctx = ctx};
     struct members capabilities = {0};
-    members_read(&capabilities, facts->capabilities);
+    members_read(&capabilities, source->facts->capabilities);
     bool any = false;
     for (int k = 0; k < ITEM_KINDS; k++) {
         struct fetch *f = &l->fetches[k];
@@ -214,7 +217,7 @@ struct listing *listing_new(struct loop *loop, struct catalogue *catalogue, cons
         if (f->is_wanted)
             ask_page(f, BYTES_NONE);
         else
-            catalogue_take(catalogue, server, f->kind, NULL, 0);
+            catalogue_take(catalogue, l->server, f->kind, NULL, 0);
         any = any || f->is_wanted;
     }
     members_end(&capabilities);

@@ -13,8 +13,12 @@ struct listing_ops {
     void (*on_all_listed)(void *ctx); /* once: every declared list was fetched */
     void (*on_failed)(void *ctx, const char *method, const struct why *why); /* a list kept its old items */
 };
-struct listing *listing_new(struct loop *loop, struct catalogue *catalogue, const char *server,
-                            struct line *line, const struct facts *facts, const struct listing_ops *ops,
-                            void *ctx);
+struct listing_source {
+    const char *server; /* lent until listing_free */
+    struct line *line;
+    const struct facts *facts;
+};
+struct listing *listing_new(struct loop *loop, struct catalogue *catalogue,
+                            const struct listing_source *source, const struct listing_ops *ops, void *ctx);
 void listing_free(struct listing *l);
 void listing_refresh(struct listing *l, enum item_kind kind); /* list_changed came */

@@ -219,9 +219,8 @@ static void got_facts(void *ctx, const struct facts *facts)
     u->lane.era = facts->era;
     u->lane.revision = facts->revision;
     set_state(u, UPSTREAM_LISTING, "");
-    struct listing *listing =
-        listing_new(u->hub->loop, u->hub->catalogue, u->config->name, u->lane.line, facts, &listing_ops, u);
-    u->listing = listing;
+    struct listing_source source = {u->config->name, u->lane.line, facts};
+    u->listing = listing_new(u->hub->loop, u->hub->catalogue, &source, &listing_ops, u);
     catalogue_set_facts(u->hub->catalogue, u->config->name, &kept);
     subscriptions_up(u, facts);
     lanes_serve_shared(u);
