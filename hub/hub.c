@@ -225,6 +225,7 @@ static int read_config(struct run *run, json_t *message, int fd, struct why *why
     (void)message;
     if (!tree || config_from_tree(tree, &hub->config, why) < 0)
         return -1;
+    log_begin_by("hub", hub->config->log_level, hub->config->log_format);
     hub->listener_count = json_array_size(listens);
     hub->listeners = mem_array(hub->listener_count + 1, sizeof(hub->listeners[0]));
     run->listen_fds = mem_array(hub->listener_count + 1, sizeof(int));

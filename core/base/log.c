@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,6 +39,22 @@ void log_begin(const char *role, enum log_level least, int is_json)
     self.role = role;
     self.least = least;
     self.is_json = is_json < 0 ? !isatty(STDERR_FILENO) : is_json != 0;
+}
+
+static enum log_level level_of(const char *name)
+{
+    for (int i = LOG_DEBUG; name && i <= LOG_ERROR; i++) {
+        if (strcmp(level_names[i], name) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_INFO;
+}
+
+void log_begin_by(const char *role, const char *level, const char *format)
+{
+    const char *wanted = getenv("TRUNKLINE_LOG");
+    bool is_json = format && strcmp(format, "json") == 0, is_text = format && strcmp(format, "text") == 0;
+    log_begin(role, level_of(wanted ? wanted : level), is_json ? 1 : is_text ? 0 : -1);
 }
 
 const char *log_int(int64_t v)

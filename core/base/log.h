@@ -14,6 +14,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_begin(const char *role, enum log_level least, int is_json); /* is_json -1: text on a terminal only */
+/* By the words of the configuration (NULL: info, auto); TRUNKLINE_LOG wins over `level`. */
+void log_begin_by(const char *role, const char *level, const char *format);
 void log_write(enum log_level level, const char *event, ...) __attribute__((sentinel));
 #define log_debug(event, ...) log_write(LOG_DEBUG, event, ##__VA_ARGS__, NULL)
 #define log_info(event, ...) log_write(LOG_INFO, event, ##__VA_ARGS__, NULL)

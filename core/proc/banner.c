@@ -67,7 +67,8 @@ static void add_snippet(struct buf *out, const struct listeners *l, const char *
 static void add_hint(struct buf *out, const struct listeners *l, const char *program)
 {
     const char *address = first(l, false);
-    buf_addf(out, "\nIn another terminal: %s ", program);
+    buf_add_char(out, '\n');
+    buf_addf(out, "In another terminal: %s ", program);
     if (!is_found_alone(l))
         buf_addf(out, "--hub %s%s ", address ? "" : "http://", address ? address : first(l, true));
     buf_add_text(out, "tool list\nCtrl-C ends the hub and its servers.\n\n");

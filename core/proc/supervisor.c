@@ -352,8 +352,11 @@ static void stop_asked(int signo, void *ctx)
 
 static int load(const struct up_options *o, struct config **out, struct why *why)
 {
-    const struct config_source source = {
-        .main_file = o->config_file, .state = o->state, .workspace = o->workspace, .embedded = o->embedded};
+    const struct config_source source = {.main_file = o->config_file,
+                                         .state = o->state,
+                                         .workspace = o->workspace,
+                                         .embedded = o->embedded,
+                                         .builtins = o->builtins};
     return config_load(&source, out, why);
 }
 
@@ -379,23 +382,9 @@ static void reload_asked(int signo, void *ctx)
 
 /* ---- beginning and end ---- */
 
-static enum log_level least_level(const struct config *c)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    const char *wanted = getenv("TRUNKLINE_LOG");
-    wanted = wanted ? wanted : c->log_level;
-    for (int i = 0; wanted && i < 4; i++) {
-        if (strcmp(names[i], wanted) == 0)
-            return (enum log_level)i;
-    }
-    return LOG_INFO;
-}
-
 static void begin_log(const struct config *c)
 {
-    bool is_json = c->log_format && strcmp(c->log_format, "json") == 0;
-    bool is_text = c->log_format && strcmp(c->log_format, "text") == 0;
-    log_begin("supervisor", least_level(c), is_json ? 1 : is_text ? 0 : -1);
+    log_begin_by("supervisor", c->log_level, c->log_format);
     for (size_t i = 0; i < c->warnings.n; i++)
         log_warn("config.warning", "why", c->warnings.p[i]);
 }

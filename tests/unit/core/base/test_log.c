@@ -29,6 +29,28 @@ static struct buf caught(void)
     return text;
 }
 
+static void the_configuration_chooses_level_and_form(void **state)
+{
+    (void)state;
+    unsetenv("TRUNKLINE_LOG");
+    catch_lines();
+    log_begin_by("hub", "warn", "text");
+    log_info("not.told");
+    log_warn("a.told");
+    log_begin_by("hub", "warn", "json");
+    log_warn("b.told");
+    setenv("TRUNKLINE_LOG", "debug", 1);
+    log_begin_by("hub", "warn", "auto"); /* a file is no terminal */
+    log_debug("c.told");
+    unsetenv("TRUNKLINE_LOG");
+    struct buf text = caught();
+    assert_null(strstr(text.p, "not.told"));
+    assert_non_null(strstr(text.p, " warn  hub a.told\n"));
+    assert_non_null(strstr(text.p, "\"event\":\"b.told\"}"));
+    assert_non_null(strstr(text.p, "\"level\":\"debug\",\"role\":\"hub\",\"event\":\"c.told\"}"));
+    buf_end(&text);
+}
+
 static void a_line_is_one_json_object(void **state)
 {
     (void)state;
@@ -115,5 +137,6 @@ static int hold_the_clock(void **state)
 }
 
 KIT_MAIN(cmocka_unit_test_setup(a_line_is_one_json_object, hold_the_clock),
+         cmocka_unit_test(the_configuration_chooses_level_and_form),
          cmocka_unit_test(text_for_people_steers_no_terminal), cmocka_unit_test(long_values_are_cut),
          cmocka_unit_test(a_flood_is_counted_instead_of_told))
