@@ -15,7 +15,8 @@ int config_check_run(struct cli *c)
     struct why why = {0};
     struct config_source source = {.main_file = c->argc ? c->argv[0] : NULL,
                                    .workspace = cli_option(c, "workspace"),
-                                   .embedded = embedded_file("config/default.jsonc")};
+                                   .embedded = embedded_file("config/default.jsonc"),
+                                   .builtins = c->wiring->builtins};
     if (config_load(&source, &config, &why) < 0)
         return cli_fail(c, EXIT_USAGE, "%s", why.text);
     for (size_t i = 0; i < config->warnings.n; i++)

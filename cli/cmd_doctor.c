@@ -60,7 +60,8 @@ static void check_configuration(struct doctor *d)
     struct why why = {0};
     struct config_source source = {.main_file = cli_option(d->cli, "config"),
                                    .state = cli_option(d->cli, "state"),
-                                   .embedded = embedded_file("config/default.jsonc")};
+                                   .embedded = embedded_file("config/default.jsonc"),
+                                   .builtins = d->cli->wiring->builtins};
     if (config_load(&source, &d->config, &why) < 0) {
         d->config = NULL;
         say(d, "configuration", VERDICT_BAD, "correct it, then: trunkline config check", "%s", why.text);

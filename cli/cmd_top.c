@@ -25,6 +25,7 @@ int up_run(struct cli *c)
                             .check_only = cli_option(c, "check") != NULL,
                             .quiet = c->is_quiet,
                             .embedded = embedded_file("config/default.jsonc"),
+                            .builtins = c->wiring->builtins,
                             .bind = listen_open,
                             .bound_name = listen_name};
     return supervisor_run(&up);

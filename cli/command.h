@@ -31,6 +31,7 @@ struct role;
 struct cli_wiring {
     const struct role *roles; /* for `trunkline role NAME` */
     int (*server_stdio)(const char *name, const json_t *settings);
+    const char *const *builtins; /* the built-in servers there are, NULL-ended */
 };
 
 struct option_row {

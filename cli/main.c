@@ -54,6 +54,7 @@ static const struct role roles[] = {
 
 int main(int argc, char **argv)
 {
-    static const struct cli_wiring wiring = {.roles = roles, .server_stdio = run_server_alone};
+    static const struct cli_wiring wiring = {
+        .roles = roles, .server_stdio = run_server_alone, .builtins = server_names};
     return cli_main(&wiring, argc, argv);
 }

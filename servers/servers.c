@@ -14,6 +14,7 @@
 enum { SETTINGS_FD = 3, SETTINGS_MAX = 1 << 20 };
 
 const struct server *const servers[] = {&workspace_server, NULL};
+const char *const server_names[] = {"workspace", NULL};
 
 const struct server *server_find(const char *name)
 {

@@ -5,6 +5,7 @@
 #include "core/rpc/serve.h"
 
 extern const struct server *const servers[]; /* ended by NULL */
+extern const char *const server_names[];     /* theirs, ended by NULL */
 const struct server *server_find(const char *name);
 
 /* Opens the libraries that built-in servers load on demand: before a sandbox takes the right to. 0, or -1. */

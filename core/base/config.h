@@ -79,10 +79,11 @@ struct config {
 };
 
 struct config_source {
-    const char *main_file; /* NULL: /etc/trunkline/trunkline.json if there, else the embedded default */
-    const char *state;     /* flag --state, or NULL */
-    const char *workspace; /* value of ${workspaceFolder}; NULL: current folder */
-    struct bytes embedded; /* the embedded default */
+    const char *const *builtins; /* names of the built-in servers there are, NULL-ended; NULL: not checked */
+    const char *main_file;       /* NULL: /etc/trunkline/trunkline.json if there, else the embedded default */
+    const char *state;           /* flag --state, or NULL */
+    const char *workspace;       /* value of ${workspaceFolder}; NULL: current folder */
+    struct bytes embedded;       /* the embedded default */
 };
 
 /* 0, or -1 with `why` "file:line:column: ...". */

@@ -3,6 +3,7 @@
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -47,6 +48,21 @@ static int fill_rows(struct filling *f)
     return 0;
 }
 
+/* Which servers come with the program is known to those who load the configuration first, not here. */
+static int check_builtin(struct filling *f)
+{
+    const char *const *names = f->d->source->builtins, *near;
+    for (size_t i = 0; names && names[i]; i++)
+        if (strcmp(names[i], f->server->builtin) == 0)
+            return 0;
+    if (!names)
+        return 0;
+    near = text_nearest(f->server->builtin, names);
+    return config_refuse(f->d, below(f, "builtin"), "there is no built-in server '%s'%s%s%s",
+                         f->server->builtin, near ? "; did you mean '" : "", near ? near : "",
+                         near ? "'?" : "");
+}
+
 static int fill_kind(struct filling *f)
 {
     static const char *const of_commands[] = {"args", "env", "env_file", "cwd", "secret_delivery",
@@ -62,7 +78,7 @@ static int fill_kind(struct filling *f)
         if (own(f, of_commands[i]))
             return config_refuse(f->d, below(f, of_commands[i]), "'%s' is for servers with a 'command'",
                                  below(f, of_commands[i]));
-    return 0;
+    return s->builtin ? check_builtin(f) : 0;
 }
 
 static bool is_env_name(const char *name)

@@ -14,10 +14,11 @@
 
 struct up_options {
     const char *config_file, *state;
-    bool check_only;       /* validate the configuration, touch nothing */
-    bool quiet;            /* no banner */
-    const char *workspace; /* value of ${workspaceFolder}; NULL: the current folder */
-    struct bytes embedded; /* the embedded default configuration */
+    bool check_only;             /* validate the configuration, touch nothing */
+    bool quiet;                  /* no banner */
+    const char *workspace;       /* value of ${workspaceFolder}; NULL: the current folder */
+    struct bytes embedded;       /* the embedded default configuration */
+    const char *const *builtins; /* the built-in servers there are, NULL-ended */
     /* core/net/unix.h's listen_open and listen_name: this folder stays off the net. */
     int (*bind)(const char *address, unsigned mode, struct why *why);
     int (*bound_name)(int fd, char *out, unsigned room);

@@ -268,6 +268,22 @@ static void references_that_lead_nowhere_are_refused(void **state)
     config_free(c);
 }
 
+static void a_builtin_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    static const char *const builtins[] = {"workspace", NULL};
+    struct config *c = NULL;
+    struct config_source source = {
+        .main_file = kit_file("c.json", "{\"servers\": {\"x\": {\"builtin\": \"workspase\"}}}"),
+        .state = kit_path("state"),
+        .builtins = builtins};
+    fails_with(-1, "no built-in server 'workspase'; did you mean 'workspace'?",
+               config_load(&source, &c, kit_why()));
+    source.main_file = kit_file("c.json", "{\"servers\": {\"x\": {\"builtin\": \"workspace\"}}}");
+    passes(config_load(&source, &c, kit_why()));
+    config_free(c);
+}
+
 static void references_reach_into_settings(void **state)
 {
     (void)state;
@@ -483,6 +499,7 @@ KIT_MAIN(cmocka_unit_test(nothing_written_means_the_defaults),
          cmocka_unit_test(keys_of_later_releases_are_refused_by_name),
          cmocka_unit_test(a_server_is_read_whole), cmocka_unit_test(servers_keep_the_order_of_the_file),
          cmocka_unit_test(what_a_server_must_be), cmocka_unit_test(references_that_lead_nowhere_are_refused),
+         cmocka_unit_test(a_builtin_that_is_not_there_is_refused),
          cmocka_unit_test(references_reach_into_settings), cmocka_unit_test(an_env_file_is_below_env),
          cmocka_unit_test(the_environment_wins_over_files),
          cmocka_unit_test(without_any_file_the_embedded_default_counts),
