@@ -331,7 +331,7 @@ static void on_end(struct http_call *call, const struct why *why, void *ctx)
     p->call = NULL;
     if (p->must_reopen) {
         legacy_reopen(p);
-    } else if (why) {
+    } else if (why && (p->open.n || !p->gave_something)) { /* else it broke off behind the answer */
         lost(p, why);
     } else if (!p->is_stream && wants_params(p)) {
         post_send(p);

@@ -143,6 +143,15 @@ test('messages keep every byte, and each is answered once', async (t) => {
     assert.equal(new Set(ids).size, ids.length);
 });
 
+test('header parameters are added by the front', async (t) => {
+    const hub = await hub_with_bed(t);
+    const f = front(t, args(hub));
+    for (const id of [1, 2]) {
+        f.modern(id, 'tools/call', { name: 'bed__test_x_mcp_header', arguments: { region: ' Zürich \n' } });
+        assert.equal((await f.answer(id)).result?.content[0].text, 'region:  Zürich \n', JSON.stringify(await f.answer(id)));
+    }
+});
+
 test('what is no message is answered as the specification says, and the line goes on', async (t) => {
     const hub = await hub_with_bed(t);
     const f = front(t, args(hub));
