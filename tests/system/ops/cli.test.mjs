@@ -181,9 +181,8 @@ describe('before a hub', () => {
         const prompt = await run(to('prompt', 'get', 'bed__test_prompt_with_arguments', 'arg1=one', 'arg2=two'));
         assert.match(prompt.out, /^user:\n.*one.*two/s);
         const watch = start(to('resource', 'watch', 'workspace://main/files/hello.txt'));
-        await until('a change to be told', async () => {
+        await until('a change to be told', () => {
             writeFileSync(join(folder, 'hello.txt'), `hello\n${Date.now()}`);
-            await new Promise((resolve) => setTimeout(resolve, 100));
             return watch.out.includes('workspace://main/files/hello.txt');
         });
         watch.child.kill('SIGINT');
@@ -215,10 +214,10 @@ describe('before a hub', () => {
         assert.equal((await run(['config', 'show', '--default'])).out, readFileSync(join(ROOT, 'config/default.jsonc'), 'utf8'));
         assert.equal(JSON.parse((await run(['config', 'schema'])).out).type, 'object');
         assert.deepEqual(await run(['config', 'check', hub.file]), { code: 0, signal: null, out: '', err: '' });
-        writeFileSync(join(folder, 'bad.json'), '{\n  "servers": { "x": { "comand": "y" } }\n}');
+        writeFileSync(join(folder, 'bad.json'), '{\n  "servers": { "x": { "command": "y", "argss": [] } }\n}');
         const bad = await run(['config', 'check', join(folder, 'bad.json')]);
         assert.equal(bad.code, 2);
-        assert.match(bad.err, /bad\.json:2:\d+: .*command/);
+        assert.match(bad.err, /bad\.json:2:\d+: .*'args'/);
         const snippet = await run(to('client', 'snippet', 'claude-code', '-q'));
         assert.equal(JSON.parse(snippet.out).mcpServers.trunkline.url, `${hub.url}/mcp`);
     });
