@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LEFT_WIDTH = 38 };
+
 static void add_usage(struct buf *out, const struct command *c)
 {
     buf_addf(out, "trunkline %s%s%s%s%s%s", c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
@@ -42,13 +44,22 @@ static void add_one(struct buf *out, const struct command *c)
     buf_add_text(out, "\nglobal options: trunkline help\n");
 }
 
+/* In characters, not bytes. */
+static size_t width_of(const struct buf *text)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < text->n; i++)
+        width += ((unsigned char)text->p[i] & 0xc0) != 0x80;
+    return width;
+}
+
 static void add_row(struct buf *out, const struct command *c)
 {
     struct buf left = {0};
     buf_addf(&left, "%s%s%s%s%s", c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
              *c->arguments ? " " : "", c->arguments);
-    buf_addf(out, left.n > 38 ? "  %s\n  %-38s %s\n" : "  %-38s %s\n", left.p, left.n > 38 ? "" : c->help,
-             c->help);
+    int gap = LEFT_WIDTH > width_of(&left) ? (int)(LEFT_WIDTH - width_of(&left)) : 0;
+    buf_addf(out, "  %s%*s %s\n", left.p, gap, "", c->help);
     buf_end(&left);
 }
 
@@ -68,7 +79,7 @@ void help_add(struct buf *out, const char *noun, const char *verb)
         add_one(out, c);
         return;
     }
-    buf_addf(out, "usage: trunkline [GLOBAL OPTIONS] %s\n\n", noun ? noun : "COMMAND");
+    buf_addf(out, "usage: trunkline [GLOBAL OPTIONS] %s%s\n\n", noun ? noun : "COMMAND", noun ? " VERB" : "");
     if (!noun)
         buf_add_text(out, "One endpoint in front of many MCP servers.\n\n");
     buf_add_text(out, "commands:\n");
