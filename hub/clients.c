@@ -31,7 +31,7 @@ const struct client clients[] = {
     {"goose", "Goose", "~/.config/goose/config.yaml", "yaml",
      "extensions:\n  {name}:\n    name: {name}\n    type: streamable_http\n    enabled: true\n    uri: "
      "{url}\n"},
-    {"stdio",                                                           "Any client that only spawns programs", "its own", "json",
+    {"stdio",                                                           "Any client that only spawns programs", "the file of the client", "json",
      TABLE("mcpServers", "{ \"command\": \"trunkline\", \"args\": [\"stdio\"] }")},
     {0                                               },
 };
