@@ -228,11 +228,16 @@ static int read_found_files(struct config_draft *d, json_t *seen)
     return rc;
 }
 
+static char lower(char c)
+{
+    return (char)tolower((unsigned char)c);
+}
+
 static bool is_same_name(const char *server, const char *upper)
 {
     size_t i = 0;
     for (; server[i] && upper[i]; i++)
-        if (server[i] != (upper[i] == '_' ? '-' : (char)tolower((unsigned char)upper[i])))
+        if (server[i] != (upper[i] == '_' ? '-' : lower(upper[i])))
             return false;
     return !server[i] && (upper[i] == 0 || strncmp(upper + i, "__", 2) == 0);
 }
@@ -260,7 +265,7 @@ static char *dotted(const char *variable)
             buf_add_char(&out, '.');
             variable++;
         } else {
-            buf_add_char(&out, (char)tolower((unsigned char)*variable));
+            buf_add_char(&out, lower(*variable));
         }
     }
     return buf_take(&out);

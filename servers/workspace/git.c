@@ -3,23 +3,30 @@
 #include "core/base/mem.h"
 
 #include <dlfcn.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The version this program was built with: the structs of another one may be laid out otherwise. */
 #define LIBRARY "libgit2.so." LIBGIT2_SOVERSION
 
-static int look_up(struct git *git, struct why *why)
-{
-#define X(name)                                                                       \
-    {                                                                                 \
-        void *found = dlsym(git->library, "git_" #name);                              \
-        if (!found)                                                                   \
-            return why_set(why, -1, "'" LIBRARY "' has no function 'git_" #name "'"); \
-        memcpy(&git->name, &found, sizeof(found));                                    \
-    }
+static const struct {
+    const char *name;
+    size_t at; /* of the pointer in struct git */
+} functions[] = {
+#define X(name) {"git_" #name, offsetof(struct git, name)},
     GIT_FUNCTIONS(X)
 #undef X
+};
+
+static int look_up(struct git *git, struct why *why)
+{
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        void *found = dlsym(git->library, functions[i].name);
+        if (!found)
+            return why_set(why, -1, "'" LIBRARY "' has no function '%s'", functions[i].name);
+        memcpy((char *)git + functions[i].at, &found, sizeof(found));
+    }
     return 0;
 }
 

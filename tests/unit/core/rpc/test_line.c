@@ -398,6 +398,26 @@ static char *large_answer(size_t size, int id, bool is_id_first)
     return text;
 }
 
+/* Takes the text, an answer to the second of two requests. */
+static void fails_alone(char *text, const struct line_limits *limits)
+{
+    struct bed b;
+    struct asker one = {0}, two = {0};
+    open_bed(&b, limits);
+    ask(&b, &one);
+    ask(&b, &two);
+    say(&b, text);
+    free(text);
+    kit_loop_until(b.loop, 2000, two.answers);
+    assert_int_equal(two.outcome, LINE_TOO_LARGE);
+    assert_non_null(strstr(two.fault.data, "\"limit\":\"result_bytes\",\"max\":1000"));
+    assert_int_equal(one.answers, 0);
+    assert_int_equal(b.lost, 0);
+    say(&b, "{\"id\":1,\"result\":{}}\n");
+    assert_int_equal(one.outcome, LINE_RESULT);
+    close_bed(&b);
+}
+
 static void over_long_answer_fails_only_its_own_request(void **state)
 {
     (void)state;
@@ -405,25 +425,9 @@ static void over_long_answer_fails_only_its_own_request(void **state)
     static const struct line_limits limits = {.message = 1000};
     static const struct line_limits wide = {.message = 100000};
 
-    for (size_t i = 0; i < 6; i++) {
-        struct bed b;
-        struct asker one = {0}, two = {0};
-        const struct line_limits *limit = i / 2 == 0 ? &limits : &wide;
-        char *text = large_answer(sizes[i / 2] + (i / 2 == 1 ? 50000 : 0), 2, i % 2);
-        open_bed(&b, limit);
-        ask(&b, &one);
-        ask(&b, &two);
-        say(&b, text);
-        free(text);
-        kit_loop_until(b.loop, 2000, two.answers);
-        assert_int_equal(two.outcome, LINE_TOO_LARGE);
-        assert_non_null(strstr(two.fault.data, "\"limit\":\"result_bytes\",\"max\":1000"));
-        assert_int_equal(one.answers, 0);
-        assert_int_equal(b.lost, 0);
-        say(&b, "{\"id\":1,\"result\":{}}\n");
-        assert_int_equal(one.outcome, LINE_RESULT);
-        close_bed(&b);
-    }
+    for (size_t i = 0; i < 6; i++)
+        fails_alone(large_answer(sizes[i / 2] + (i / 2 == 1 ? 50000 : 0), 2, i % 2),
+                    i / 2 == 0 ? &limits : &wide);
 }
 
 static void line_without_end_is_lost(void **state)
