@@ -88,6 +88,14 @@ static int spawn_builtin(const struct config_server *server, const struct ends *
     return role_spawn(&s, why);
 }
 
+/* Its settings, and where our state is: no server shows that to anybody, whatever folder it lies in. */
+static json_t *settings_of(const struct config_server *server, const struct run_folder *folder)
+{
+    json_t *settings = server->settings ? json_copy(server->settings) : json_object();
+    json_object_set_new(settings, "state", json_string(folder->state));
+    return settings;
+}
+
 int ward_spawn(const struct config_server *server, const struct run_folder *folder, struct ward_ends *out,
                struct why *why)
 {
@@ -95,14 +103,11 @@ int ward_spawn(const struct config_server *server, const struct run_folder *fold
     if (!is_builtin && server->kind != SERVER_COMMAND)
         return why_set(why, -ENOTSUP, "this kind of server is not supported by this release");
     _cleanup_json_ json_t *content =
-        is_builtin ? json_incref(server->settings) : how_to_launch(server, folder, why);
-    if (!content && !is_builtin)
+        is_builtin ? settings_of(server, folder) : how_to_launch(server, folder, why);
+    if (!content)
         return -1;
     struct buf text = {0};
-    if (content)
-        json_add(&text, content);
-    else
-        buf_add_text(&text, "{}");
+    json_add(&text, content);
     _cleanup_fd_ int settings = memory_file("settings", buf_bytes(&text), why);
     buf_end(&text);
     if (settings < 0)

@@ -95,7 +95,7 @@ static void list_run(struct scan *s)
         scan_fail(s, "invalid", "'cursor' does not belong to these arguments");
         return;
     }
-    if (beneath_open(s->root->fd, a->path, O_DIRECTORY, &fd, &why) != 0) {
+    if (root_open(s->root, a->path, O_DIRECTORY, &fd, &why) != 0) {
         scan_fail(s, why.code == BENEATH_E_REFUSED ? "refused" : "not_found", "%s", why.text);
         return;
     }
@@ -121,7 +121,7 @@ static int read_whole(struct scan *s, const char *path, off_t most, struct buf *
     struct why why = {0};
     struct stat st;
     int fd = -1;
-    int outcome = beneath_open(s->root->fd, path, 0, &fd, &why);
+    int outcome = root_open(s->root, path, 0, &fd, &why);
     if (outcome != 0) {
         scan_fail(s, outcome == BENEATH_E_REFUSED ? "refused" : "not_found", "%s", why.text);
         return -1;
@@ -155,7 +155,7 @@ static bool is_text(struct bytes b)
 static size_t line_start(struct bytes b, int64_t line)
 {
     size_t at = 0;
-    while (--line > 0 && at < b.n) {
+    while (b.p && --line > 0 && at < b.n) {
         const char *end = memchr(b.p + at, '\n', b.n - at);
         at = end ? (size_t)(end - b.p) + 1 : b.n;
     }
@@ -210,9 +210,9 @@ static void tell_lines(struct scan *s, struct bytes all, int64_t position)
     page_tell(s, (struct bytes){asked.p + position, asked.n - (size_t)position}, position, a->max_bytes,
               read_hash(a));
     size_t left = all.n - from - asked.n;
+    long long next = a->start + count_lines(asked);
     if (left > 0 && (size_t)a->max_bytes >= asked.n - (size_t)position)
-        buf_addf(&s->text, "…[+%zu B; go on with start=%lld]", left,
-                 (long long)(a->start + count_lines(asked)));
+        buf_addf(&s->text, "…[+%zu B; go on with start=%lld]", left, next);
 }
 
 static void read_run(struct scan *s)
@@ -331,7 +331,7 @@ static void search_run(struct scan *s)
         scan_fail(s, "invalid", "'cursor' does not belong to these arguments");
         return;
     }
-    if (beneath_open(s->root->fd, a->path, O_PATH, &fd, &why) != 0) {
+    if (root_open(s->root, a->path, O_PATH, &fd, &why) != 0) {
         scan_fail(s, why.code == BENEATH_E_REFUSED ? "refused" : "not_found", "%s", why.text);
         return;
     }

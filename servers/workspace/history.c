@@ -195,6 +195,14 @@ static int add_line(const git_diff_delta *delta, const git_diff_hunk *hunk, cons
     return 0;
 }
 
+/* 1 leaves the file out of the difference. */
+static int leave_out(const git_diff *so_far, const git_diff_delta *delta, const char *pathspec, void *payload)
+{
+    (void)so_far;
+    (void)pathspec;
+    return root_hides(payload, delta->new_file.path) ? 1 : 0;
+}
+
 static git_diff *make_diff(struct scan *s, git_repository *repo, const struct show_diff *a)
 {
     const struct git *git = s->root->git;
@@ -206,6 +214,8 @@ static git_diff *make_diff(struct scan *s, git_repository *repo, const struct sh
     git->diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
     options.flags = GIT_DIFF_DISABLE_PATHSPEC_MATCH | GIT_DIFF_INCLUDE_UNTRACKED |
                     GIT_DIFF_SHOW_UNTRACKED_CONTENT | GIT_DIFF_RECURSE_UNTRACKED_DIRS;
+    options.notify_cb = leave_out;
+    options.payload = s->root;
     options.max_size = DIFF_FILE_MOST; /* larger ones count as binary: they are not read whole for a diff */
     if (*path)
         options.pathspec = (git_strarray){paths, 1};

@@ -130,8 +130,7 @@ void resource_read(struct order *o, struct bytes uri)
     struct stat st;
     _cleanup_free_ char *path = split(order_server(o), uri, &root);
     _cleanup_fd_ int fd = -1;
-    if (!path || beneath_open(root->fd, path, 0, &fd, NULL) != 0 || fstat(fd, &st) < 0 ||
-        !S_ISREG(st.st_mode)) {
+    if (!path || root_open(root, path, 0, &fd, NULL) != 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         order_refuse(o, FAULT_RESOURCE_NOT_FOUND, "there is no file '%.*s'", (int)(uri.n < 150 ? uri.n : 150),
                      uri.p);
         return;

@@ -32,7 +32,7 @@ static void push(struct pile *pile, char *path)
 static int look_at(const struct scan *s, const char *path, struct stat *st)
 {
     int fd = -1;
-    if (beneath_open(s->root->fd, path, O_PATH | O_NOFOLLOW, &fd, NULL) != 0)
+    if (root_open(s->root, path, O_PATH | O_NOFOLLOW, &fd, NULL) != 0)
         return -1;
     int outcome = fstat(fd, st);
     fd_close(&fd);
@@ -47,7 +47,7 @@ static int later_first(const void *a, const void *b)
 static void push_entries(struct scan *s, struct pile *pile, const char *folder)
 {
     int fd = -1;
-    if (beneath_open(s->root->fd, folder, O_DIRECTORY, &fd, NULL) != 0)
+    if (root_open(s->root, folder, O_DIRECTORY, &fd, NULL) != 0)
         return; /* it went away, or became a link, while we walked */
     DIR *dir = fdopendir(fd);
     size_t from = pile->n;

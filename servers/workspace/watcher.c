@@ -115,8 +115,8 @@ int watcher_add(struct watcher *w, struct root *root, const char *path, struct b
     char name[40];
     if (w->count >= WATCHED_MOST)
         return why_set(why, 1, "at most %d files can be watched", WATCHED_MOST);
-    if (beneath_open(root->fd, path, O_PATH, &file, why) != 0 ||
-        beneath_open(root->fd, folder, O_PATH | O_DIRECTORY, &at, why) != 0)
+    if (root_open(root, path, O_PATH, &file, why) != 0 ||
+        root_open(root, folder, O_PATH | O_DIRECTORY, &at, why) != 0)
         return 1;
     /* By its descriptor, not its name: what was resolved beneath the root is what is watched. */
     snprintf(name, sizeof(name), "/proc/self/fd/%d", at);

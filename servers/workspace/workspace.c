@@ -107,6 +107,50 @@ struct root *workspace_root(struct workspace *w, const char *id)
     return NULL;
 }
 
+/* The name of the next component at *p, past slashes and ".". */
+static size_t next_component(const char **p)
+{
+    for (;;) {
+        *p += strspn(*p, "/");
+        size_t n = strcspn(*p, "/");
+        if (n != 1 || **p != '.')
+            return n;
+        *p += 1;
+    }
+}
+
+bool root_hides(const struct root *root, const char *path)
+{
+    const char *hidden = root->hidden;
+    while (hidden) {
+        size_t want = next_component(&hidden), n = next_component(&path);
+        if (want == 0)
+            return true;
+        if (n != want || memcmp(path, hidden, n) != 0)
+            return false;
+        path += n;
+        hidden += n;
+    }
+    return false;
+}
+
+int root_open(const struct root *root, const char *path, int flags, int *fd, struct why *why)
+{
+    if (path && root_hides(root, path))
+        return why_set(why, BENEATH_E_REFUSED, "'%s' is the hub's own", path);
+    return beneath_open(root->fd, path, flags, fd, why);
+}
+
+/* Where `state` lies in `folder`, both as the file system has them; NULL: not in it. */
+static const char *place_in(struct arena *a, const char *folder, const char *state)
+{
+    _cleanup_free_ char *outer = realpath(folder, NULL), *inner = state ? realpath(state, NULL) : NULL;
+    size_t n = outer ? strlen(outer) : 0;
+    if (!outer || !inner || strncmp(inner, outer, n) != 0 || (inner[n] != '/' && strcmp(outer, "/") != 0))
+        return NULL;
+    return arena_text(a, bytes_of(inner + n));
+}
+
 static int add_root(struct workspace *w, const char *id, const char *path, struct why *why)
 {
     if (!path || path[0] != '/')
@@ -122,6 +166,7 @@ static int add_root(struct workspace *w, const char *id, const char *path, struc
     root->id = arena_text(w->arena, bytes_of(id));
     root->path = arena_text(w->arena, bytes_of(path));
     root->git = w->git;
+    root->hidden = place_in(w->arena, path, w->state);
     w->root_count++;
     return 0;
 }
@@ -168,6 +213,7 @@ static int open_workspace(struct serve *s, const json_t *settings, void **out, s
     struct workspace *w = NEW(struct workspace);
     w->arena = arena_new();
     w->roots = arena_take(w->arena, ROOTS_MOST * sizeof(w->roots[0]));
+    w->state = json_str(settings, "state");
     w->git = git_open(why);
     if (!w->git || add_roots(w, settings, why) < 0) {
         close_workspace(w);

@@ -15,6 +15,7 @@ struct root {
     const char *id, *path;
     int fd;                /* the folder */
     const struct git *git; /* the workspace's */
+    const char *hidden;    /* the hub's state, where it lies in this folder: relative; NULL: elsewhere */
 };
 
 struct workspace {
@@ -23,6 +24,10 @@ struct workspace {
     size_t root_count;
     struct watcher *watcher;
     struct git *git;
+    const char *state; /* the hub's state folder, lent by the settings */
 };
 /* The folder named `id`, the only one when `id` is NULL; NULL: none, or not clear which. */
 struct root *workspace_root(struct workspace *w, const char *id);
+/* beneath_open, but for what is the hub's own: its keys are nobody's to read, whatever folder they lie in. */
+int root_open(const struct root *root, const char *path, int flags, int *fd, struct why *why);
+bool root_hides(const struct root *root, const char *path);
