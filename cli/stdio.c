@@ -15,7 +15,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { READ_MOST = 256 * 1024 };
+enum {
+    READ_MOST = 256 * 1024,
+    OUT_MOST = 256 << 20, /* not read by the client yet */
+    GRACE_MS = 500,       /* after the end of input, for answers that are nearly there */
+    END_MS = 1800,        /* after the end of input everything is over */
+};
 
 /* --- to the client --- */
 

@@ -18,14 +18,8 @@
 
 enum {
     LINE_MOST = 64 << 20, /* bytes of one line from the client, of one message from the hub */
-    OUT_MOST = 256 << 20, /* not read by the client yet */
-    AT_ONCE_MODERN = 200, /* posts on their way: the hub takes 256 connections of one peer, */
-    AT_ONCE_LEGACY = 60,  /* and 64 requests of one session */
-    PATIENCE_MS = 10000,  /* a hub that starts again is waited for so long */
     AGAIN_MS = 100,       /* first pause before trying again, doubled each time */
     AGAIN_MOST_MS = 1000,
-    GRACE_MS = 500, /* after the end of input, for answers that are nearly there */
-    END_MS = 1800,  /* after the end of input everything is over */
 };
 
 enum post_kind {

@@ -13,7 +13,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { ANSWER_MOST = LINE_MOST + (1 << 20) };
+enum {
+    ANSWER_MOST = LINE_MOST + (1 << 20),
+    AT_ONCE_MODERN = 200, /* posts on their way: the hub takes 256 connections of one peer, */
+    AT_ONCE_LEGACY = 60,  /* and 64 requests of one session */
+    PATIENCE_MS = 10000,  /* a hub that starts again is waited for so long */
+};
 
 static const char common_headers[] =
     "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";

@@ -30,31 +30,35 @@ static void a_server_is_greeted_listed_and_ready(void **state)
     bed_end();
 }
 
+static void finds_out(bool is_modern)
+{
+    bed_plan();
+    bed.is_modern = is_modern;
+    bed.server.era = "auto";
+    bed_start();
+    upstream_start(bed.upstream);
+    assert_int_equal(state_now(), UPSTREAM_PROBING);
+    bed_until(is_ready());
+    assert_int_equal(bed.copy_count, 2);
+    assert_true(bed.copies[0].is_sibling && bed.copies[0].is_stopped);
+    assert_false(bed.copies[1].is_sibling);
+    assert_int_equal(bed.copies[0].initialized, 0);
+    assert_int_equal(upstream_era(bed.upstream), is_modern ? ERA_MODERN : ERA_LEGACY);
+    /* The verdict is known at the next start; a legacy one for a day. */
+    upstream_restart(bed.upstream);
+    bed_until(bed.copy_count == 3 && is_ready());
+    assert_false(bed.copies[2].is_sibling);
+    kit_clock_move_ms((int64_t)25 * 3600 * 1000);
+    upstream_restart(bed.upstream);
+    bed_until(bed.copy_count > 3 && is_ready());
+    assert_int_equal(bed.copies[3].is_sibling, !is_modern);
+    bed_end();
+}
+
 static void the_era_is_found_out_on_a_copy_that_is_thrown_away(void **state)
 {
-    for (int is_modern = 0; is_modern < 2; is_modern++) {
-        bed_plan();
-        bed.is_modern = is_modern;
-        bed.server.era = "auto";
-        bed_start();
-        upstream_start(bed.upstream);
-        assert_int_equal(state_now(), UPSTREAM_PROBING);
-        bed_until(is_ready());
-        assert_int_equal(bed.copy_count, 2);
-        assert_true(bed.copies[0].is_sibling && bed.copies[0].is_stopped);
-        assert_false(bed.copies[1].is_sibling);
-        assert_int_equal(bed.copies[0].initialized, 0);
-        assert_int_equal(upstream_era(bed.upstream), is_modern ? ERA_MODERN : ERA_LEGACY);
-        /* The verdict is known at the next start; a legacy one for a day. */
-        upstream_restart(bed.upstream);
-        bed_until(bed.copy_count == 3 && is_ready());
-        assert_false(bed.copies[2].is_sibling);
-        kit_clock_move_ms(25 * 3600 * 1000);
-        upstream_restart(bed.upstream);
-        bed_until(bed.copy_count > 3 && is_ready());
-        assert_int_equal(bed.copies[3].is_sibling, !is_modern);
-        bed_end();
-    }
+    finds_out(false);
+    finds_out(true);
 }
 
 static void a_copy_that_exits_or_is_silent_speaks_the_old_language(void **state)
@@ -83,27 +87,27 @@ static void a_copy_that_exits_or_is_silent_speaks_the_old_language(void **state)
     bed_end();
 }
 
+static void is_refused_for(const char *error)
+{
+    bed_plan();
+    bed.server.era = "auto";
+    bed.is_silent = true;
+    bed_start();
+    upstream_start(bed.upstream);
+    json_t *m = bed_expect(0, "server/discover");
+    copy_error(&bed.copies[0], m, error);
+    json_decref(m);
+    bed_until(state_now() == UPSTREAM_LOST);
+    assert_true(upstream_reason(bed.upstream)[0] != 0);
+    assert_int_equal(bed.copy_count, 1);
+    bed_end();
+}
+
 static void a_server_of_a_later_time_is_named_and_not_served(void **state)
 {
-    static const char *const answers[] = {
-        "{\"code\":-32022,\"message\":\"no\",\"data\":{\"supported\":[\"2027-01-01\"]}}",
-        "{\"code\":-32021,\"message\":\"no\"}",
-        "{\"code\":-32022,\"message\":\"no\"}",
-    };
-    for (size_t i = 0; i < 3; i++) {
-        bed_plan();
-        bed.server.era = "auto";
-        bed.is_silent = true;
-        bed_start();
-        upstream_start(bed.upstream);
-        json_t *m = bed_expect(0, "server/discover");
-        copy_error(&bed.copies[0], m, answers[i]);
-        json_decref(m);
-        bed_until(state_now() == UPSTREAM_LOST);
-        assert_true(upstream_reason(bed.upstream)[0] != 0);
-        assert_int_equal(bed.copy_count, 1);
-        bed_end();
-    }
+    is_refused_for("{\"code\":-32022,\"message\":\"no\",\"data\":{\"supported\":[\"2027-01-01\"]}}");
+    is_refused_for("{\"code\":-32021,\"message\":\"no\"}");
+    is_refused_for("{\"code\":-32022,\"message\":\"no\"}");
 }
 
 static void an_endpoint_is_known_by_its_verdict_only_when_it_has_spoken(void **state)
@@ -123,23 +127,32 @@ static void an_endpoint_is_known_by_its_verdict_only_when_it_has_spoken(void **s
     bed_end();
 }
 
+static void has_copies(size_t count)
+{
+    bed_until(bed.copy_count == count);
+    bed_settle();
+}
+
+static void comes_back_within(int64_t most_ms)
+{
+    bed_until(state_now() == UPSTREAM_LOST);
+    int64_t wait = upstream_retry_ms(bed.upstream);
+    assert_in_range(wait, 0, most_ms);
+    kit_clock_move_ms(wait + 1);
+}
+
 static void a_lost_server_comes_back_later_each_time(void **state)
 {
-    int64_t most = 0;
     begin("legacy");
     bed_until(is_ready());
     bed.refuses_initialize = true;
     copy_die(&bed.copies[0]);
-    for (int i = 0; i < 4; i++) {
-        bed_until(state_now() == UPSTREAM_LOST);
-        int64_t wait = upstream_retry_ms(bed.upstream);
-        most = (int64_t)100 << i;
-        assert_in_range(wait, 0, most);
-        kit_clock_move_ms(wait + 1);
-        if (i < 3)
-            bed_until(bed.copy_count == (size_t)i + 2);
-        bed_settle();
+    for (size_t copies = 2; copies < 5; copies++) {
+        comes_back_within((int64_t)100 << (copies - 2));
+        has_copies(copies);
     }
+    comes_back_within(800);
+    bed_settle();
     /* The fifth death within a minute: it is left alone for five. */
     bed_until(state_now() == UPSTREAM_QUARANTINED);
     assert_true(strncmp(upstream_reason(bed.upstream), "crash loop: ", 12) == 0);

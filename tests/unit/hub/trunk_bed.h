@@ -108,6 +108,7 @@ void events_resource_updated(struct events *e, const char *server, struct bytes 
     (void)uri;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as hub/metrics.h has it */
 void metrics_call(struct metrics *m, const char *server, const char *method, struct bytes tool,
                   const char *via, const char *outcome, int64_t us)
 {
