@@ -6,22 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { clients, text_of } from '../../kit/js/clients.mjs';
 import { hear, legacy, messages, modern } from '../../kit/js/raw.mjs';
 import { descendants, hub_with_bed, is_alive, lasting, NODE, servers, start_hub } from '../../kit/js/hub.mjs';
+import { ANSWERS, odd, REFUSES } from '../../kit/js/odd.mjs';
 import { until } from '../../kit/js/until.mjs';
-
-// A legacy server in one line of script each: `on` says what becomes of a request (id, method).
-const script = (on) => `
-    const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\\n');
-    const tool = { name: 'odd', inputSchema: { type: 'object' } };
-    const usual = { initialize: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'odd', version: '1' } }, 'tools/list': { tools: [tool] } };
-    require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
-        const { id, method, params } = JSON.parse(line);
-        if (id === undefined) return;
-        if (usual[method]) return say({ id, result: usual[method] });
-        (${on})({ id, method, params }, say);
-    });`;
-const odd = (on, more = '') => ({ command: NODE, args: ['-e', script(on) + more] });
-const REFUSES = `({ id }, say) => say({ id, error: { code: -32601, message: 'no' } })`;
-const answers = `method === 'tools/call' ? say({ id, result: { content: [{ type: 'text', text: 'odd' }] } }) : say({ id, error: { code: -32601, message: 'no' } })`;
 
 const said = (answer) => answer.result?.content?.[0]?.text;
 const fault_of = (answer) => answer.result?._meta?.['dev.trunkline/fault'];
@@ -42,9 +28,9 @@ describe('a good server beside bad ones', () => {
                 endless: odd(REFUSES, `setImmediate(function more() { process.stdout.write('x'.repeat(1 << 16)) ? setImmediate(more) : process.stdout.once('drain', more); });`),
                 deaf: { command: NODE, args: ['-e', 'setInterval(() => {}, 1 << 30)'] }, // timer: its own, so that it lives
                 mute: odd(`({ id, method }, say) => { if (method !== 'tools/call') say({ id, error: { code: -32601, message: 'no' } }); }`),
-                twice: odd(`({ id, method }, say) => { for (let n = 0; n < 2; n++) ${answers}; }`),
-                stranger: odd(`({ id, method }, say) => { say({ id: 999999, result: {} }); say({ id: String(id), result: {} }); say({ id: null, result: {} }); ${answers}; }`),
-                broken: odd(`({ id, method }, say) => { process.stdout.write('{"jsonrpc":"2.0","id":' + id + ',"result":{\\n'); ${answers}; }`),
+                twice: odd(`({ id, method }, say) => { for (let n = 0; n < 2; n++) ${ANSWERS}; }`),
+                stranger: odd(`({ id, method }, say) => { say({ id: 999999, result: {} }); say({ id: String(id), result: {} }); say({ id: null, result: {} }); ${ANSWERS}; }`),
+                broken: odd(`({ id, method }, say) => { process.stdout.write('{"jsonrpc":"2.0","id":' + id + ',"result":{\\n'); ${ANSWERS}; }`),
                 wrong: odd(`({ id, method }, say) => say(method === 'tools/call' ? { id, result: 7 } : { id, error: 'no' })`),
             },
         });
