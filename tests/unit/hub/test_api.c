@@ -279,6 +279,7 @@ static void events_come_as_a_stream(void **state)
         bed_send("GET", "/api/v1/events?topics=servers,logs:files", "Accept: text/event-stream\r\n", NULL);
     buf_clear(&bed.in);
     /* lint: a field of the stream */
+    /* lint: a field of the event stream, not a second try */
     kit_loop_until(bed.hub.loop, 3000, (bed_read(fd), bed_has("retry: 500")));
     events_publish(bed.hub.events, "servers", "server.state", BYTES("{\"name\":\"files\"}"));
     kit_loop_until(bed.hub.loop, 3000, (bed_read(fd), bed_has("event: server.state\n")));
@@ -295,6 +296,7 @@ static void the_end_of_the_hub_ends_event_streams(void **state)
     int fd = bed_send("GET", "/api/v1/events?topics=servers", "Accept: text/event-stream\r\n", NULL);
     buf_clear(&bed.in);
     /* lint: a field of the stream */
+    /* lint: a field of the event stream, not a second try */
     kit_loop_until(bed.hub.loop, 3000, (bed_read(fd), bed_has("retry: 500")));
     api_drain(bed.hub.api);
     assert_int_equal(events_counts(bed.hub.events).listeners, 0);
