@@ -68,7 +68,7 @@ static struct bytes next_run(const struct passage *way, const struct members *al
 {
     while (*at < all->n && !keep(way, &all->p[*at]))
         ++*at;
-    if (*at == all->n)
+    if (!all->p || *at == all->n)
         return BYTES_NONE;
     struct bytes run = member_raw(&all->p[(*at)++]);
     while (*at < all->n && keep(way, &all->p[*at])) {
@@ -520,7 +520,7 @@ void era_add_question(struct buf *out, const struct caller *caller, const char *
     bool is_url = mode && bytes_say(member_plain(mode), "url");
     size_t n = 0;
     buf_add_char(out, '{');
-    for (size_t i = 0; i < m.n; i++) {
+    for (size_t i = 0; m.p && i < m.n; i++) {
         if (&m.p[i] == mode && !is_url && caller->revision < REVISION_2025_11_25)
             continue;
         if (n++)

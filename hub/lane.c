@@ -296,17 +296,22 @@ static bool make_room(struct upstream *u)
  * anew for the next. */
 static bool serve_one(struct upstream *u)
 {
+    struct lane_wait *w = NULL;
+    struct private_lane *p = NULL;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a wait leaves the list before it is freed, in finish_wait
+     */
     list_each (l, &u->private_waits) {
-        struct lane_wait *w = list_entry(l, struct lane_wait, link);
-        struct private_lane *p = find_idle(u, w->want.caller);
-        if (p) {
-            answer_wait(w, &p->lane);
-            return true;
-        }
+        w = list_entry(l, struct lane_wait, link);
+        p = find_idle(u, w->want.caller);
+        if (p)
+            break;
     }
-    if (list_is_empty(&u->private_waits) || !make_room(u))
+    if (p)
+        answer_wait(w, &p->lane);
+    else if (w && make_room(u))
+        make_private(list_entry(u->private_waits.next, struct lane_wait, link));
+    else
         return false;
-    make_private(list_entry(u->private_waits.next, struct lane_wait, link));
     return true;
 }
 
@@ -348,20 +353,20 @@ void lanes_init(struct upstream *u)
 
 void lanes_serve_shared(struct upstream *u)
 {
-    while (!list_is_empty(&u->waits))
-        place(list_entry(u->waits.next, struct lane_wait, link));
+    for (struct link *l; (l = list_take(&u->waits));)
+        place(list_entry(l, struct lane_wait, link));
 }
 
 void lanes_fail_shared(struct upstream *u, const struct fault_told *fault)
 {
-    while (!list_is_empty(&u->waits))
-        fail_wait(list_entry(u->waits.next, struct lane_wait, link), fault);
+    for (struct link *l; (l = list_take(&u->waits));)
+        fail_wait(list_entry(l, struct lane_wait, link), fault);
 }
 
 static void fail_private_waits(struct upstream *u, const struct fault_told *fault)
 {
-    while (!list_is_empty(&u->private_waits))
-        fail_wait(list_entry(u->private_waits.next, struct lane_wait, link), fault);
+    for (struct link *l; (l = list_take(&u->private_waits));)
+        fail_wait(list_entry(l, struct lane_wait, link), fault);
 }
 
 /* Whoever waits for it is told. */
