@@ -298,8 +298,7 @@ static bool serve_one(struct upstream *u)
 {
     struct lane_wait *w = NULL;
     struct private_lane *p = NULL;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a wait leaves the list before it is freed, in finish_wait
-     */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a wait leaves the list before it is freed */
     list_each (l, &u->private_waits) {
         w = list_entry(l, struct lane_wait, link);
         p = find_idle(u, w->want.caller);
