@@ -80,6 +80,7 @@ export async function wire(t, hub, { path } = {}) {
         closed: () => in_time(closed, () => 'not closed'),
         hang_up: () => socket.end(),
         reset: () => socket.resetAndDestroy(),
+        get is_over() { return is_over; },
         get rest() { return seen.toString('latin1'); },
     };
 }
