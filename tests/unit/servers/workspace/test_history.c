@@ -28,7 +28,7 @@ static size_t rows_of(const struct buf *text)
 {
     char n[20];
     assert_true(word_after(text, "# rows=", n, sizeof(n)));
-    return (size_t)atoi(n);
+    return strtoul(n, NULL, 10);
 }
 
 static void commits_are_told_newest_first(void **state)

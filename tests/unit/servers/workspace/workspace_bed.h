@@ -169,12 +169,18 @@ static inline json_t *hear(struct bed *b)
     return m;
 }
 
+static inline json_t *next_message(struct bed *b)
+{
+    json_t *m = NULL;
+    kit_loop_until(b->loop, 20000, (m = hear(b)));
+    return m;
+}
+
 /* The answer to the latest request: the whole message, yours to decref. */
 static inline json_t *answer(struct bed *b)
 {
-    json_t *m = NULL;
     for (;;) {
-        kit_loop_until(b->loop, 20000, (m = hear(b)));
+        json_t *m = next_message(b);
         if (json_int(m, "id", 0) == b->last_id)
             return m;
         json_decref(m);
@@ -200,7 +206,7 @@ static inline const char *call(struct bed *b, const char *tool, const char *argu
     buf_clear(out);
     json_t *first = json_array_get(json_object_get(result, "content"), 0);
     buf_add_text(out, json_str(first, "text"));
-    assert_true(out->n <= 48 * 1024);
+    assert_true(out->n <= (size_t)48 * 1024);
     fault[0] = 0;
     if (json_is_true(json_object_get(result, "isError"))) {
         json_t *told = json_object_get(json_object_get(result, "_meta"), "dev.trunkline/fault");
