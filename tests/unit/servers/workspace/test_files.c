@@ -230,19 +230,19 @@ static void lines_are_found(void **state)
 {
     struct bed b;
     bed_new(&b);
-    make_folder(in_root(&b, "d"));
+    make_folder(in_root(&b, "deep"));
     put(&b, "a.txt", "Hello\nworld\nhello, \"you\"");
-    put(&b, "d/b.c", "int HELLO;\n");
-    put_bytes(&b, "d/c.bin", "hello\0", 6);
+    put(&b, "deep/b.c", "int HELLO;\n");
+    put_bytes(&b, "deep/c.bin", "hello\0", 6);
     gives(&b, "search_text", "{\"find\":\"hello\"}",
-          "# rows=3 total=3\npath,line,text\na.txt,1,Hello\na.txt,3,\"hello, \"\"you\"\"\"\nd/b.c,1,int "
+          "# rows=3 total=3\npath,line,text\na.txt,1,Hello\na.txt,3,\"hello, \"\"you\"\"\"\ndeep/b.c,1,int "
           "HELLO;\n");
     gives(&b, "search_text", "{\"find\":\"hello\",\"match_case\":true}",
           "# rows=1 total=1\npath,line,text\na.txt,3,\"hello, \"\"you\"\"\"\n");
-    gives(&b, "search_text", "{\"find\":\"hello\",\"path\":\"d/\",\"format\":\"json\"}",
-          "{\"rows\":1,\"total\":1,\"items\":[{\"path\":\"d/b.c\",\"line\":1,\"text\":\"int HELLO;\"}]}");
-    gives(&b, "search_text", "{\"find\":\"hello\",\"path\":\"d/b.c\"}",
-          "# rows=1 total=1\npath,line,text\nd/b.c,1,int HELLO;\n");
+    gives(&b, "search_text", "{\"find\":\"hello\",\"path\":\"deep/\",\"format\":\"json\"}",
+          "{\"rows\":1,\"total\":1,\"items\":[{\"path\":\"deep/b.c\",\"line\":1,\"text\":\"int HELLO;\"}]}");
+    gives(&b, "search_text", "{\"find\":\"hello\",\"path\":\"deep/b.c\"}",
+          "# rows=1 total=1\npath,line,text\ndeep/b.c,1,int HELLO;\n");
     gives(&b, "search_text", "{\"find\":\"nowhere\"}", "# rows=0 total=0\npath,line,text\n");
     refuses(&b, "search_text", "{\"find\":\"x\",\"path\":\"none\"}", "not_found");
     refuses(&b, "search_text", "{\"find\":\"x\",\"path\":\"/etc\"}", "refused");
