@@ -6,6 +6,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -188,7 +189,9 @@ static int take_option(struct cli *c, int code)
         c->values[code - OWN_BASE] = optarg ? optarg : "";
         return 0;
     }
-    return set_global(c, global_options[code - GLOBAL_BASE].name, optarg);
+    size_t global = (size_t)code - GLOBAL_BASE;
+    assert(global < sizeof(global_options) / sizeof(global_options[0]));
+    return set_global(c, global_options[global].name, optarg);
 }
 
 /* Options may stand anywhere up to `--`; what is left are the arguments. 0 or EXIT_USAGE. */

@@ -30,6 +30,15 @@ static void a_server_is_greeted_listed_and_ready(void **state)
     bed_end();
 }
 
+static void begin_silent(void)
+{
+    bed_plan();
+    bed.server.era = "auto";
+    bed.is_silent = true;
+    bed_start();
+    upstream_start(bed.upstream);
+}
+
 static void finds_out(bool is_modern)
 {
     bed_plan();
@@ -63,22 +72,14 @@ static void the_era_is_found_out_on_a_copy_that_is_thrown_away(void **state)
 
 static void a_copy_that_exits_or_is_silent_speaks_the_old_language(void **state)
 {
-    bed_plan();
-    bed.server.era = "auto";
-    bed.is_silent = true;
-    bed_start();
-    upstream_start(bed.upstream);
+    begin_silent();
     json_decref(bed_expect(0, "server/discover"));
     copy_die(&bed.copies[0]);
     bed.is_silent = false;
     bed_until(is_ready());
     assert_int_equal(upstream_era(bed.upstream), ERA_LEGACY);
     bed_end();
-    bed_plan();
-    bed.server.era = "auto";
-    bed.is_silent = true;
-    bed_start();
-    upstream_start(bed.upstream);
+    begin_silent();
     json_decref(bed_expect(0, "server/discover"));
     kit_clock_move_ms(5100);
     bed.is_silent = false;
@@ -89,11 +90,7 @@ static void a_copy_that_exits_or_is_silent_speaks_the_old_language(void **state)
 
 static void is_refused_for(const char *error)
 {
-    bed_plan();
-    bed.server.era = "auto";
-    bed.is_silent = true;
-    bed_start();
-    upstream_start(bed.upstream);
+    begin_silent();
     json_t *m = bed_expect(0, "server/discover");
     copy_error(&bed.copies[0], m, error);
     json_decref(m);
@@ -112,11 +109,7 @@ static void a_server_of_a_later_time_is_named_and_not_served(void **state)
 
 static void an_endpoint_is_known_by_its_verdict_only_when_it_has_spoken(void **state)
 {
-    bed_plan();
-    bed.server.era = "auto";
-    bed.is_silent = true;
-    bed_start();
-    upstream_start(bed.upstream);
+    begin_silent();
     json_t *m = bed_expect(0, "server/discover");
     copy_error(&bed.copies[0], m, "{\"code\":-32601,\"message\":\"no\"}");
     json_decref(m);
