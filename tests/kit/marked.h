@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,17 @@ static inline bool has_mark(const char *pid, const char *mark)
     ssize_t n = read(fd, text, sizeof text);
     close(fd);
     return n > 0 && memmem(text, (size_t)n, mark, strlen(mark)) != NULL;
+}
+
+/* "name-PID", the PID that of the test program, also in what it forks: two runs at once keep apart. */
+static inline const char *run_mark(const char *name)
+{
+    static char text[64];
+    char pid[24];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("TEST_RUN", pid, 0);
+    snprintf(text, sizeof text, "%s-%s", name, getenv("TEST_RUN"));
+    return text;
 }
 
 /* Living processes with `mark` ("MARK=x") in their environment; signals them when `signo` is not 0. */

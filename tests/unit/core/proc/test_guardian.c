@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define MARK "TEST_MARK=guardian"
+#define MARK run_mark("guardian")
 /* Leaves processes in sessions of their own, and an orphan among them. */
 #define SCATTERED "setsid sleep 600 & setsid sh -c 'sleep 600 & sleep 600' & (sleep 600 &) ; "
 enum { SCATTERED_COUNT = 5 };
@@ -69,7 +69,7 @@ static struct ward start_as(const char *settings)
 static struct ward start(const char *script)
 {
     _cleanup_json_ json_t *settings = json_pack("{s:s,s:[s,s],s:{s:s},s:s}", "command", "sh", "args", "-c",
-                                                script, "env", "TEST_MARK", "guardian", "cwd", kit_tmp());
+                                                script, "env", "TEST_MARK", MARK, "cwd", kit_tmp());
     _cleanup_free_ char *text = json_text(settings);
     struct ward w = start_as(text);
     _cleanup_json_ json_t *started = hear(&w, 5000);
