@@ -199,12 +199,27 @@ static const char *outcome_name(const struct call_done *done)
     }
 }
 
+/* What went wrong is in the log; what went well only for those who ask for debug: there may be 100,000 a
+ * second. */
+static void log_end(const struct call *c, const char *outcome, int64_t us)
+{
+    bool is_well = strcmp(outcome, "ok") == 0 || strcmp(outcome, "tool_error") == 0;
+    enum log_level level = is_well ? LOG_DEBUG : LOG_INFO;
+    if (!log_writes(level))
+        return;
+    _cleanup_free_ char *tool = bytes_copy(buf_bytes(&c->name));
+    log_write(level, "call.ended", "call", call_id(c), "trace", c->trace[0] ? c->trace : NULL, "principal",
+              c->caller->principal, "server", server_name(c), "tool", tool, "outcome", outcome, "ms",
+              log_int(us / 1000), NULL);
+}
+
 static void record(struct call *c, const char *outcome)
 {
     int64_t us = clock_us() - c->started_us;
     metrics_call(c->calls->hub->metrics, server_name(c), c->method, buf_bytes(&c->tool),
                  c->caller->via == VIA_REST ? "rest" : "mcp", outcome, us);
     publish(c, "call.finished", outcome, us);
+    log_end(c, outcome, us);
 }
 
 /* --- the end --- */

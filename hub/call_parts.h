@@ -44,6 +44,7 @@ struct call {
     struct buf members;   /* params for the server without _meta: `,"name":…,"arguments":…` */
     struct buf meta;      /* members of _meta that pass: `,"k":v` */
     struct buf token;     /* the caller's progress token, raw; empty: none */
+    char trace[33];       /* W3C trace id of the caller, or "" */
     struct buf responses; /* modern upstream: raw inputResponses and state for the next send */
     struct buf held;      /* the latest progress frame, waiting for its turn */
     bool has_ticket_state;

@@ -66,6 +66,13 @@ static void add_members(struct call *c, const struct envelope *e)
     }
 }
 
+/* "00-<trace id>-<parent>-01": the id names the call in the log. */
+static void note_trace(struct call *c, struct bytes traceparent)
+{
+    if (traceparent.n >= 55 && traceparent.p[2] == '-' && traceparent.p[35] == '-')
+        memcpy(c->trace, traceparent.p + 3, sizeof(c->trace) - 1);
+}
+
 static void add_meta(struct call *c, const struct call_spec *spec)
 {
     const struct envelope *e = spec->envelope;
@@ -76,7 +83,9 @@ static void add_meta(struct call *c, const struct call_spec *spec)
         else if (!bytes_begin(m->key, "io.modelcontextprotocol/") && !bytes_begin(m->key, "dev.trunkline/"))
             add_member(&c->meta, m);
     }
-    if (spec->traceparent.n && !members_find(&e->meta, "traceparent")) {
+    const struct member *own = members_find(&e->meta, "traceparent");
+    note_trace(c, own ? member_plain(own) : spec->traceparent);
+    if (spec->traceparent.n && !own) {
         buf_add_text(&c->meta, ",\"traceparent\":");
         buf_add_json(&c->meta, spec->traceparent);
     }

@@ -149,9 +149,14 @@ static bool may_tell(const char *event)
     return may;
 }
 
+bool log_writes(enum log_level level)
+{
+    return level >= self.least;
+}
+
 void log_write(enum log_level level, const char *event, ...)
 {
-    if (level < self.least)
+    if (!log_writes(level))
         return;
     pthread_mutex_lock(&self.lock);
     if (may_tell(event)) {

@@ -9,6 +9,7 @@
  * ms, ... Values over 2 KiB are cut. At most 1,000 lines a second per event, then a count. Libraries return,
  * programs log.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -16,6 +17,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 void log_begin(const char *role, enum log_level least, int is_json); /* is_json -1: text on a terminal only */
 /* By the words of the configuration (NULL: info, auto); TRUNKLINE_LOG wins over `level`. */
 void log_begin_by(const char *role, const char *level, const char *format);
+/* Would a line of this level be written? Spares the making of its fields. */
+bool log_writes(enum log_level level);
 void log_write(enum log_level level, const char *event, ...) __attribute__((sentinel));
 #define log_debug(event, ...) log_write(LOG_DEBUG, event, ##__VA_ARGS__, NULL)
 #define log_info(event, ...) log_write(LOG_INFO, event, ##__VA_ARGS__, NULL)
