@@ -129,7 +129,7 @@ test('the log names a call that went wrong, with the trace of its caller', async
     const hub = await hub_with_bed(t, 'modern');
     const trace = '0af7651916cd43dd8448eb211c80319c';
     await modern(hub, '/mcp/bed').call('tools/call', { name: 'slow', arguments: { ms: 60_000 }, _meta: { 'dev.trunkline/timeoutMs': 200 } }, { headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` } });
-    const line = await until('the line', () => hub.log().split('\n').find((row) => row.includes('"call.ended"')));
+    const line = await until('the line', () => hub.log().split('\n').find((row) => row.includes('"call.ended"') && row.endsWith('}')));
     const said = JSON.parse(line);
     assert.equal(said.trace, trace);
     assert.match(said.call, /^call_/);
