@@ -35,17 +35,16 @@ struct config_server {
     struct config_env *env;
     size_t env_count;
     json_t *settings; /* borrowed from the config; NULL when absent */
-    bool enabled, read_only, trust_annotations, uses_env_secrets;
+    bool enabled, read_only, uses_env_secrets;
     const char *era, *interactive, *probe;
-    struct strings_view tools, exclude, toolsets;
+    struct strings_view tools, exclude;
     struct {
-        int64_t call, progress, start, ready, question, parked; /* ms */
+        int64_t call, progress, start, ready, question; /* ms */
     } timeout;
     int64_t result_bytes;
     struct {
         int64_t max, window_ms;
     } restart;
-    int64_t concurrency, queue;
     char digest[65]; /* hex SHA-256 of the effective definition but for values in `env` (they may be secrets)
                       */
 };
@@ -69,7 +68,7 @@ struct config {
         int64_t uri, headers, header_ms, body_ms, idle_ms, connections, per_ip;
     } http;
     struct {
-        int64_t request, result, depth, values, keys;
+        int64_t request, depth, values, keys;
     } json;
     struct {
         int64_t queue, ring, ring_bytes, per_principal;

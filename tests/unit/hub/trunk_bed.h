@@ -403,8 +403,7 @@ static inline void bed_plan(void)
                                .progress = 60000,
                                .start = 120000,
                                .ready = 10000,
-                               .question = 600000,
-                               .parked = 600000},
+                               .question = 600000},
                    .result_bytes = 1 << 20,
                    .restart = {.max = 5, .window_ms = 60000}},
     };

@@ -44,7 +44,6 @@ static void nothing_written_means_the_defaults(void **state)
     assert_int_equal(c->deadline_max_ms, 3600000);
     assert_int_equal(c->http.headers, 16384);
     assert_int_equal(c->json.request, 4 << 20);
-    assert_int_equal(c->json.result, 64 << 20);
     assert_int_equal(c->stream.ring, 65536);
     assert_int_equal(c->name_max, 64);
     assert_int_equal(c->sse_after_ms, 250);
@@ -195,11 +194,9 @@ static void a_server_is_read_whole(void **state)
     assert_string_equal(s->era, "legacy");
     assert_string_equal(s->probe, "sibling");
     assert_string_equal(s->prefix, "fs");
-    assert_string_equal(s->toolsets.p[0], "default");
     assert_string_equal(s->exclude.p[0], "rm_*");
-    assert_true(s->enabled && s->read_only && !s->uses_env_secrets && !s->trust_annotations);
+    assert_true(s->enabled && s->read_only && !s->uses_env_secrets);
     assert_int_equal(s->result_bytes, 65536);
-    assert_int_equal(s->concurrency, 32);
     assert_null(config_find_server(c, "other"));
     config_free(c);
 }
